@@ -1,0 +1,58 @@
+"""What a strategy may ask of the world, as data.
+
+A strategy is a generator. It never calls a model: it yields an effect and receives the typed answer.
+`answer = yield from Score(request, paths)` is typed for every checker, because each effect is an
+iterable whose iterator yields the effect itself and returns what it was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from adaptive_middleware.types import Outcome, Path, Request, StepScores, Verdict
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+
+class Effect(Generic[T_co]):
+    """A wish that a driver answers with a `T_co`. Never subscript it at call time (Python 3.11)."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Generator[Effect[Any], Any, T_co]:
+        answer: T_co = yield self
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(Effect[Sequence[Path]]):
+    """Draw `n` >= 1 complete answers; at most `n` paths come back, failed ones marked by `error`."""
+
+    request: Request
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score(Effect[Sequence[StepScores]]):
+    """Score the steps of all `paths` in one call of the process reward model; one answer per path."""
+
+    request: Request
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verify(Effect[Sequence[Verdict]]):
+    """Check the answers of all `paths` by execution or comparison; one verdict per path."""
+
+    request: Request
+    paths: tuple[Path, ...]
+
+
+Flow: TypeAlias = Generator[Effect[Any], Any, T]
+"""A running strategy that ends with a `T`."""
+
+Strategy: TypeAlias = Callable[[Request], Flow[Outcome]]
+"""Request in, flow out; a frozen dataclass with `__call__`, or any generator function."""

@@ -1,0 +1,129 @@
+"""The two drivers: the only place where a strategy's wishes meet the world.
+
+`run` answers effects from synchronous ports, `arun` from asynchronous ones. Both throw errors into the
+flow, so that a strategy or a guard decides what a failure means; both check what a scorer returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any, TypeVar
+
+from adaptive_middleware.effects import Effect, Flow, Sample, Score, Verify
+from adaptive_middleware.errors import DeadlineExceeded, ScorerError
+from adaptive_middleware.ports import AsyncPorts, Ports
+from adaptive_middleware.types import Path, StepScores, Verdict
+
+T = TypeVar("T")
+
+
+def run(flow: Flow[T], ports: Ports) -> T:
+    """Drive `flow` to its end with synchronous ports and return its result."""
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                answer = _answer(effect, ports)
+            except BaseException as error:  # noqa: BLE001 - not swallowed: the flow decides
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(answer)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+async def arun(flow: Flow[T], ports: AsyncPorts) -> T:
+    """Drive `flow` to its end with asynchronous ports and return its result.
+
+    A request's deadline also bounds an effect that is under way: the awaited port call is cancelled and
+    `DeadlineExceeded` is thrown into the flow.
+    """
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                answer = await _within_deadline(effect, ports)
+            except BaseException as error:  # noqa: BLE001 - not swallowed: the flow decides
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(answer)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def _answer(effect: Effect[Any], ports: Ports) -> object:
+    match effect:
+        case Sample(request, n):
+            return ports.sampler.sample(request, n)
+        case Score(request, paths):
+            if ports.scorer is None:
+                raise ScorerError(_NO_SCORER)
+            return checked_scores(paths, ports.scorer.score(request, paths))
+        case Verify(request, paths):
+            if ports.verifier is None:
+                return [Verdict(None, "no verifier")] * len(paths)
+            return ports.verifier.verify(request, paths)
+    raise TypeError(_UNKNOWN.format(effect=effect))
+
+
+async def _within_deadline(effect: Effect[Any], ports: AsyncPorts) -> object:
+    match effect:
+        case Sample(request) | Score(request) | Verify(request) if request.deadline is not None:
+            try:
+                async with asyncio.timeout(request.deadline - time.monotonic()):
+                    return await _aanswer(effect, ports)
+            except TimeoutError as error:
+                if time.monotonic() < request.deadline:
+                    raise
+                message = f"{type(effect).__name__} was cancelled at the call's deadline"
+                raise DeadlineExceeded(message) from error
+    return await _aanswer(effect, ports)
+
+
+async def _aanswer(effect: Effect[Any], ports: AsyncPorts) -> object:
+    match effect:
+        case Sample(request, n):
+            return await ports.sampler.asample(request, n)
+        case Score(request, paths):
+            if ports.scorer is None:
+                raise ScorerError(_NO_SCORER)
+            return checked_scores(paths, await ports.scorer.ascore(request, paths))
+        case Verify(request, paths):
+            if ports.verifier is None:
+                return [Verdict(None, "no verifier")] * len(paths)
+            return await ports.verifier.averify(request, paths)
+    raise TypeError(_UNKNOWN.format(effect=effect))
+
+
+_NO_SCORER = "a strategy asked for scores, but there is no scorer: set `prm` in the configuration"
+_UNKNOWN = "unknown effect {effect!r}: drivers answer Sample, Score and Verify"
+
+
+def checked_scores(paths: Sequence[Path], scores: Sequence[StepScores]) -> list[StepScores]:
+    """The scores, with each unusable set replaced by one that says why it was rejected.
+
+    Raises `ScorerError` when the number of score sets is not the number of paths: then nothing can be
+    attributed. NaN, values outside [0, 1] and a wrong number of steps reject that path's set only.
+    """
+    if len(scores) != len(paths):
+        message = f"the scorer returned {len(scores)} score sets for {len(paths)} paths"
+        raise ScorerError(message)
+    return [_checked(path, score) for path, score in zip(paths, scores, strict=True)]
+
+
+def _checked(path: Path, scores: StepScores) -> StepScores:
+    if scores.rejected is not None:
+        return scores
+    expected = max(len(path.steps), 1) - scores.first
+    if len(scores.values) != expected or not scores.values:
+        reason = f"{len(scores.values)} scores for {expected} steps"
+    elif bad := [value for value in scores.values if not (isfinite(value) and 0.0 <= value <= 1.0)]:
+        reason = f"score {bad[0]!r} is not in [0, 1]"
+    else:
+        return scores
+    return StepScores(tokens=scores.tokens, rejected=reason)

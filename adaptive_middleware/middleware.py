@@ -1,0 +1,132 @@
+"""The composition root of a call: choose the rule, build the guarded flow, drive it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Self
+
+from adaptive_middleware.effects import Flow, Strategy
+from adaptive_middleware.engine import arun, run
+from adaptive_middleware.ports import AsyncPorts, AsyncSampler, Ports, Sampler, Scorer, Verifier
+from adaptive_middleware.strategies.guards import fail_open, within
+from adaptive_middleware.strategies.pass_through import pass_through
+from adaptive_middleware.types import Outcome, Path, Request, StepScores, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A named policy for the calls that `when` accepts, with its per-call limits.
+
+    `seconds` is wall-clock time from the start of the call, `tokens` counts completion tokens of all
+    samples; None means no limit.
+    """
+
+    name: str
+    strategy: Strategy
+    when: Callable[[Request], bool] = lambda _request: True
+    seconds: float | None = None
+    tokens: int | None = None
+
+    @property
+    def passes_through(self) -> bool:
+        """Whether this rule leaves calls exactly as they are."""
+        return self.strategy is pass_through and self.seconds is None and self.tokens is None
+
+
+class Middleware:
+    """Wraps LLM calls: the first rule that accepts a request decides how it is answered.
+
+    `strategy` is what every call gets when no rule accepts it (default: one plain call). The scorer and
+    the verifier are shared by all rules and called from one worker thread in asynchronous calls, so a
+    model that is not thread-safe is.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy = pass_through,
+        *,
+        rules: Sequence[Rule] = (),
+        scorer: Scorer | None = None,
+        verifier: Verifier | None = None,
+    ) -> None:
+        self.rules = (*rules, Rule("default", strategy))
+        self.scorer, self.verifier = scorer, verifier
+        self._thread: ThreadPoolExecutor | None = None
+
+    @classmethod
+    def from_config(cls, source: str | PathLike[str] | Mapping[str, object]) -> Self:
+        """Build everything from a YAML or TOML file, or from a mapping of the same shape.
+
+        Raises `ConfigError` with file, line, column and remedy.
+        """
+        from adaptive_middleware.config import load  # noqa: PLC0415 - pydantic is not needed to run
+
+        plan = load(source).build()
+        return cls(rules=plan.rules, scorer=plan.scorer, verifier=plan.verifier)
+
+    def rule(self, request: Request) -> Rule:
+        """The rule that applies to `request`."""
+        return next(rule for rule in self.rules if rule.when(request))
+
+    def run(self, request: Request, sampler: Sampler) -> Outcome:
+        """Answer `request` with samples from `sampler`; blocks."""
+        rule = self.rule(request)
+        request = _with_deadline(request, rule)
+        outcome = run(_guarded(rule, request), Ports(sampler, self.scorer, self.verifier))
+        return outcome if rule.name == outcome.rule else replace(outcome, rule=rule.name)
+
+    async def arun(self, request: Request, sampler: AsyncSampler) -> Outcome:
+        """Answer `request` with samples from `sampler`, without blocking the event loop."""
+        rule = self.rule(request)
+        request = _with_deadline(request, rule)
+        scorer = None if self.scorer is None else _Threaded(self)
+        verifier = None if self.verifier is None else _Threaded(self)
+        outcome = await arun(_guarded(rule, request), AsyncPorts(sampler, scorer, verifier))
+        return outcome if rule.name == outcome.rule else replace(outcome, rule=rule.name)
+
+    @property
+    def thread(self) -> ThreadPoolExecutor:
+        """The one worker thread that owns the scoring device, started at first use."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="adaptive-scorer")
+        return self._thread
+
+
+@dataclass(frozen=True, slots=True)
+class _Threaded:
+    """A synchronous scorer or verifier, awaited on the middleware's worker thread."""
+
+    middleware: Middleware
+
+    async def ascore(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
+        scorer = self.middleware.scorer
+        assert scorer is not None  # noqa: S101 - built only when there is one
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.middleware.thread, scorer.score, request, paths)
+
+    async def averify(self, request: Request, paths: Sequence[Path]) -> Sequence[Verdict]:
+        verifier = self.middleware.verifier
+        assert verifier is not None  # noqa: S101 - built only when there is one
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.middleware.thread, verifier.verify, request, paths)
+
+
+def _guarded(rule: Rule, request: Request) -> Flow[Outcome]:
+    flow = rule.strategy(request)
+    if rule.strategy is not pass_through:
+        flow = fail_open(flow, request)
+    if request.deadline is not None or rule.tokens is not None:
+        flow = within(flow, deadline=request.deadline, tokens=rule.tokens)
+    return flow
+
+
+def _with_deadline(request: Request, rule: Rule) -> Request:
+    if rule.seconds is None:
+        return request
+    ends = time.monotonic() + rule.seconds
+    return replace(request, deadline=ends if request.deadline is None else min(ends, request.deadline))

@@ -1,0 +1,86 @@
+"""What the world must provide: one-method protocols, and two kinds of callables.
+
+Batches are the only shape: every port takes and returns sequences. A port that fails raises; a sampler
+that lost only some of its samples returns those as paths with `error` set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from adaptive_middleware.types import Decision, Estimate, Path, Request, State, StepScores, Verdict
+
+
+class Sampler(Protocol):
+    """Draws complete answers."""
+
+    def sample(self, request: Request, n: int) -> Sequence[Path]:
+        """At most `n` independent answers to `request`."""
+        ...
+
+
+class AsyncSampler(Protocol):
+    """Draws complete answers without blocking the event loop."""
+
+    async def asample(self, request: Request, n: int) -> Sequence[Path]:
+        """At most `n` independent answers to `request`."""
+        ...
+
+
+class Scorer(Protocol):
+    """A process reward model."""
+
+    def score(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
+        """One `StepScores` per path, in order; a path without steps gets the question's score."""
+        ...
+
+
+class AsyncScorer(Protocol):
+    """A process reward model behind an awaitable call."""
+
+    async def ascore(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
+        """One `StepScores` per path, in order; a path without steps gets the question's score."""
+        ...
+
+
+class Verifier(Protocol):
+    """Checks answers exactly: unit tests, a schema, a known result."""
+
+    def verify(self, request: Request, paths: Sequence[Path]) -> Sequence[Verdict]:
+        """One verdict per path, in order."""
+        ...
+
+
+class AsyncVerifier(Protocol):
+    """Checks answers exactly, behind an awaitable call."""
+
+    async def averify(self, request: Request, paths: Sequence[Path]) -> Sequence[Verdict]:
+        """One verdict per path, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The synchronous world of one call."""
+
+    sampler: Sampler
+    scorer: Scorer | None = None
+    verifier: Verifier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncPorts:
+    """The asynchronous world of one call."""
+
+    sampler: AsyncSampler
+    scorer: AsyncScorer | None = None
+    verifier: AsyncVerifier | None = None
+
+
+Calibrator: TypeAlias = Callable[[Path, StepScores], Estimate]
+"""Raw step scores of a path (with its step count, end and log-probabilities) -> honest probability."""
+
+Policy: TypeAlias = Callable[[State], "Decision | int"]
+"""How many more samples to draw, 0 to stop; a lambda that returns a number does."""

@@ -1,0 +1,74 @@
+"""The report of a call: what was decided and from which numbers, as plain JSON values."""
+
+from __future__ import annotations
+
+from adaptive_middleware.types import Candidate, Estimate, Outcome
+
+
+def report(outcome: Outcome) -> dict[str, object] | None:
+    """The call's report, or None when the middleware only passed the call through.
+
+    `p` and `lower` are the probability that the returned answer is right and its 10 % quantile (None
+    without scores); `fixed_n` is what always drawing `max_samples` would have cost in completion
+    tokens, estimated from the samples drawn.
+    """
+    if outcome.limit == 1 and not outcome.degraded:
+        return None
+    chosen = None if outcome.choice is None else outcome.considered[outcome.choice.index]
+    estimate = None if chosen is None else chosen.estimate
+    return {
+        "rule": outcome.rule,
+        "strategy": outcome.strategy,
+        "p": None if outcome.choice is None else outcome.choice.probability,
+        "lower": None if estimate is None else estimate.lower,
+        "calibrated": outcome.calibrated,
+        "question": _estimate(outcome.question),
+        "samples": len(outcome.considered) + len(outcome.failed),
+        "max_samples": outcome.limit,
+        "chosen": None if outcome.choice is None else outcome.choice.index,
+        "selected_by": None if outcome.choice is None else outcome.choice.how,
+        "tied": outcome.choice is not None and outcome.choice.tied,
+        "decisions": [
+            {"more": decision.more, "because": decision.because, "numbers": dict(decision.numbers)}
+            for decision in outcome.decisions
+        ],
+        "candidates": [_candidate(candidate) for candidate in outcome.considered],
+        "usage": _usage(outcome),
+        "fixed_n": {"n": outcome.limit, "completion_tokens": fixed_cost(outcome)},
+        "degraded": list(outcome.degraded),
+    }
+
+
+def fixed_cost(outcome: Outcome) -> int:
+    """Completion tokens that `limit` samples would have cost, at the mean of the samples drawn."""
+    costs = [candidate.path.usage.completion_tokens for candidate in outcome.considered]
+    return round(outcome.limit * sum(costs) / len(costs)) if costs else 0
+
+
+def _candidate(candidate: Candidate) -> dict[str, object]:
+    scores = candidate.scores
+    return {
+        "answer": candidate.answer,
+        "estimate": _estimate(candidate.estimate),
+        "step_scores": None if scores is None else [round(value, 4) for value in scores.values],
+        "verified": None if candidate.verdict is None else candidate.verdict.passed,
+        "completion_tokens": candidate.path.usage.completion_tokens,
+    }
+
+
+def _estimate(estimate: Estimate | None) -> dict[str, float] | None:
+    if estimate is None:
+        return None
+    return {"mean": estimate.mean, "lower": estimate.lower, "upper": estimate.upper}
+
+
+def _usage(outcome: Outcome) -> dict[str, object]:
+    usage = outcome.usage
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "prm_tokens": usage.prm_tokens,
+        "requests": usage.requests,
+        "usd": usage.usd,
+    }

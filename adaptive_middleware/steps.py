@@ -1,0 +1,43 @@
+"""Cut reasoning text into steps; joining the steps gives the text back, character for character."""
+
+from __future__ import annotations
+
+import re
+
+_BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
+
+
+def split_steps(text: str) -> list[str]:
+    """Steps of a reasoning text: paragraphs when there are blank lines, otherwise lines.
+
+    Each step keeps the line breaks that end it, so nothing is lost; a step is never blank unless the
+    whole text is. An empty text has no steps.
+
+    >>> split_steps("3 + 4 = 7\\n7 - 2 = 5\\nThe answer is 5.")
+    ['3 + 4 = 7\\n', '7 - 2 = 5\\n', 'The answer is 5.']
+    """
+    paragraphs = _BLANK_LINES.search(text.strip()) is not None
+    pieces = _paragraphs(text) if paragraphs else text.splitlines(keepends=True)
+    return _without_blanks(pieces)
+
+
+def _paragraphs(text: str) -> list[str]:
+    ends = [match.end() for match in _BLANK_LINES.finditer(text)]
+    starts = [0, *ends]
+    return [text[start:end] for start, end in zip(starts, [*ends, len(text)], strict=True)]
+
+
+def _without_blanks(pieces: list[str]) -> list[str]:
+    steps: list[str] = []
+    lead = ""
+    for piece in pieces:
+        if piece.strip():
+            steps.append(lead + piece)
+            lead = ""
+        elif steps:
+            steps[-1] += piece
+        else:
+            lead += piece
+    if lead:
+        steps.append(lead)
+    return steps

@@ -1,0 +1,91 @@
+"""Selection: which candidate is returned, and how sure that is.
+
+Verified beats scored, scored beats counted. A tie is resolved to the earliest candidate and said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import fsum
+from typing import TypeAlias
+
+from adaptive_middleware.types import Candidate, Choice
+
+Selection: TypeAlias = Callable[[Sequence[Candidate]], Choice]
+"""Picks one of at least one candidates."""
+
+
+def calibrated_argmax(candidates: Sequence[Candidate]) -> Choice:
+    """The candidate with the highest calibrated probability; a vote when none is scored."""
+    verified = _verified(candidates)
+    if verified is not None:
+        return verified
+    means = [c.estimate.mean for c in candidates if c.estimate is not None]
+    if not means:
+        return majority_vote(candidates)
+    best = max(means)
+    winners = [i for i, c in enumerate(candidates) if c.estimate is not None and c.estimate.mean == best]
+    answers = {_key(candidates[i], i) for i in winners}
+    return Choice(winners[0], best, "calibrated argmax", tied=len(answers) > 1)
+
+
+def calibrated_vote(candidates: Sequence[Candidate]) -> Choice:
+    """The best candidate of the answer with the largest sum of calibrated probabilities.
+
+    Unscored candidates weigh as much as the mean of the scored ones. The probability of the winner is
+    that of its best supporter: samples of one problem are not independent, so agreement adds weight in
+    the vote but is not multiplied into a probability.
+    """
+    verified = _verified(candidates)
+    if verified is not None:
+        return verified
+    means = [c.estimate.mean for c in candidates if c.estimate is not None]
+    if not means:
+        return majority_vote(candidates)
+    neutral = fsum(means) / len(means)
+    weights = [neutral if c.estimate is None else c.estimate.mean for c in candidates]
+    leaders, tied = _leading_cluster(candidates, weights)
+    index = max(leaders, key=lambda i: (weights[i], -i))
+    return Choice(index, weights[index], "calibrated-weighted vote", tied)
+
+
+def majority_vote(candidates: Sequence[Candidate]) -> Choice:
+    """The first candidate of the most frequent answer; candidates without an answer count alone."""
+    verified = _verified(candidates)
+    if verified is not None:
+        return verified
+    leaders, tied = _leading_cluster(candidates, [1.0] * len(candidates))
+    how = "majority vote" if len(candidates) > 1 else "only candidate"
+    return Choice(leaders[0], None, how, tied)
+
+
+def votes(candidates: Sequence[Candidate]) -> tuple[int, ...]:
+    """Counts of canonical answers, largest first; candidates without an answer are left out."""
+    counts: dict[str, int] = {}
+    for candidate in candidates:
+        if candidate.answer is not None:
+            counts[candidate.answer] = counts.get(candidate.answer, 0) + 1
+    return tuple(sorted(counts.values(), reverse=True))
+
+
+def _verified(candidates: Sequence[Candidate]) -> Choice | None:
+    for index, candidate in enumerate(candidates):
+        if candidate.verdict is not None and candidate.verdict.passed:
+            return Choice(index, 1.0, "verified")
+    return None
+
+
+def _leading_cluster(
+    candidates: Sequence[Candidate], weights: Sequence[float]
+) -> tuple[list[int], bool]:
+    clusters: dict[str, list[int]] = {}
+    for index, candidate in enumerate(candidates):
+        clusters.setdefault(_key(candidate, index), []).append(index)
+    totals = [fsum(weights[i] for i in members) for members in clusters.values()]
+    top = max(totals)
+    leaders = [members for members, total in zip(clusters.values(), totals, strict=True) if total == top]
+    return leaders[0], len(leaders) > 1
+
+
+def _key(candidate: Candidate, index: int) -> str:
+    return f"unanswered-{index}" if candidate.answer is None else f"answer-{candidate.answer}"

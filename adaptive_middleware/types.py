@@ -1,0 +1,216 @@
+"""The nouns: every value that crosses a floor of the house, frozen and with slots.
+
+Nothing here calls anything; the module imports the standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import fsum
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a call cost: token counts (>= 0), provider requests, and dollars where a price is known.
+
+    >>> Usage(prompt_tokens=10, completion_tokens=5, requests=1) + Usage(prm_tokens=7)
+    Usage(prompt_tokens=10, completion_tokens=5, cached_tokens=0, prm_tokens=7, requests=1, usd=None)
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    prm_tokens: int = 0
+    requests: int = 0
+    usd: float | None = None
+
+    def __add__(self, other: Usage) -> Usage:
+        known = [usd for usd in (self.usd, other.usd) if usd is not None]
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.prm_tokens + other.prm_tokens,
+            self.requests + other.requests,
+            fsum(known) if known else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One intercepted LLM call: the framework's own payload, and the text view that the scorer reads.
+
+    `messages`, `tools` and `parameters` are opaque here and are handed back untouched; `text` is what
+    the process reward model sees as the question. `deadline` is a `time.monotonic()` instant in seconds.
+    """
+
+    text: str
+    messages: Sequence[object] = ()
+    tools: Sequence[object] = ()
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
+    model: str | None = None
+    call_site: str | None = None
+    run_id: str | None = None
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call as the model wrote it: name and arguments (JSON values)."""
+
+    name: str
+    arguments: Mapping[str, object]
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One answer, complete or partial: its steps so far, and the framework's own object as `raw`.
+
+    Joining `steps` gives the text back, character for character. `logprobs` are the sampler's token
+    log-probabilities (natural log, <= 0), where it gives them. `error` marks a sample that failed: it
+    still carries its usage, but is never a candidate. A path without steps is the question alone.
+    """
+
+    steps: tuple[str, ...] = ()
+    done: bool = True
+    finish_reason: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[float, ...] | None = None
+    usage: Usage = Usage()
+    raw: object = None
+    error: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The answer's text so far."""
+        return "".join(self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class StepScores:
+    """Raw process reward model scores of one path, one in [0, 1] for each scored step.
+
+    `first` is the index of the first scored step: above 0 when the scorer had to cut the beginning
+    away to fit its window. A path without steps gets one score, that of the question. `tokens` is what
+    the scorer computed. `rejected` says why there are no usable scores (then `values` is empty).
+    """
+
+    values: tuple[float, ...] = ()
+    first: int = 0
+    tokens: int = 0
+    rejected: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Calibrated probability that a path, continued by the same policy, ends correct.
+
+    All numbers are in [0, 1] and `lower <= upper`; `quantiles` maps levels to values, both ascending.
+    `lower` is the conservative (10 %) quantile that allocation uses.
+    """
+
+    mean: float
+    lower: float
+    upper: float
+    quantiles: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Distribution over p, the chance that one more independent sample succeeds, on a fixed grid.
+
+    `support` ascends inside (0, 1); `weights` are >= 0 and sum to 1. Updates live in `belief.py`.
+    """
+
+    support: tuple[float, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Expected success chance of the next sample."""
+        return fsum(p * w for p, w in zip(self.support, self.weights, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verifier said of one path: `passed` is None when it could not tell (never a fail)."""
+
+    passed: bool | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A path with everything that is known of it; `answer` is its canonical answer, if it has one."""
+
+    path: Path
+    scores: StepScores | None = None
+    estimate: Estimate | None = None
+    answer: str | None = None
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which candidate was selected, how, and whether another was exactly as good."""
+
+    index: int
+    probability: float | None
+    how: str
+    tied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a policy sees between draws. `limit` is the most samples this call may draw in all.
+
+    `question` is the calibrated estimate of the question alone; `candidates` are the usable samples in
+    the order drawn; `leader` is what selection would return now, `votes` the counts of canonical
+    answers, largest first.
+    """
+
+    candidates: tuple[Candidate, ...]
+    belief: Belief
+    limit: int
+    question: Estimate | None = None
+    leader: Choice | None = None
+    votes: tuple[int, ...] = ()
+
+    @property
+    def drawn(self) -> int:
+        """How many usable samples there are."""
+        return len(self.candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a policy decided: how many more samples, in words, and the numbers it was decided from."""
+
+    more: int
+    because: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one call: the chosen path, all that was considered, and why.
+
+    `rule` names the configured policy that applied and `strategy` what ran; `degraded` lists the causes for which the call got less than
+    it asked for (empty when all went well); `failed` are samples that ended in an error.
+    """
+
+    chosen: Path
+    considered: tuple[Candidate, ...] = ()
+    choice: Choice | None = None
+    question: Estimate | None = None
+    decisions: tuple[Decision, ...] = ()
+    usage: Usage = Usage()
+    degraded: tuple[str, ...] = ()
+    failed: tuple[Path, ...] = ()
+    rule: str = "default"
+    strategy: str = "pass-through"
+    limit: int = 1
+    calibrated: bool = False

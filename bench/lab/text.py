@@ -1,0 +1,51 @@
+"""Token ids of prompts, answers and steps: the one place that knows the layout."""
+
+from collections.abc import Sequence
+from functools import cache
+
+from transformers import PreTrainedTokenizerFast
+
+from bench.lab import paths
+
+MARKER = "<extra_0>"
+
+
+@cache
+def tokenizer() -> PreTrainedTokenizerFast:
+    return PreTrainedTokenizerFast.from_pretrained(paths.POLICY)
+
+
+def prompt_text(question: str) -> str:
+    """The chat template with the generation prompt."""
+    chat = [{"role": "user", "content": question}]
+    return str(tokenizer().apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+
+
+@cache
+def _frame() -> tuple[list[int], list[int]]:
+    head, tail = prompt_text("\0").split("\0")
+    return tokenizer()(head)["input_ids"], tokenizer()(tail)["input_ids"]
+
+
+def plain(text: str) -> list[int]:
+    """Ids of text in which nothing is special."""
+    return list(tokenizer()(text, split_special_tokens=True)["input_ids"])
+
+
+def prompt(question: str) -> list[int]:
+    head, tail = _frame()
+    return [*head, *plain(question), *tail]
+
+
+def answer(steps: Sequence[str]) -> list[int]:
+    """A finished answer as the policy writes it: lines, then the end token."""
+    return [*plain("\n".join(steps)), tokenizer().eos_token_id]
+
+
+def marker_id() -> int:
+    return int(tokenizer().convert_tokens_to_ids(MARKER))
+
+
+def marked(steps: Sequence[str]) -> list[list[int]]:
+    """The steps as the PRM reads them: each without its newline, the marker after it."""
+    return [[*plain(step.strip("\n")), marker_id()] for step in steps]

@@ -1,0 +1,76 @@
+"""What both trainings share: seeds, device, optimiser, schedule, checkpoints."""
+
+import logging
+import math
+import os
+import random
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+IGNORED = -100
+LOG = logging.getLogger("lab")
+
+
+def prepare(seed: int, threads: int) -> torch.device:
+    """Seeds everything, sets the threads, and says where to compute."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    random.seed(seed)
+    torch.manual_seed(seed)
+    torch.set_num_threads(threads)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def default_threads() -> int:
+    return int(os.environ.get("OMP_NUM_THREADS", "2"))
+
+
+def mixed(device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 where it pays: three times float32 on a core with avx512_bf16."""
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def adam(model: nn.Module, rate: float) -> torch.optim.AdamW:
+    """AdamW; only matrices decay."""
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
+
+
+def rate_at(step: int, steps: int, peak: float, warmup: int = 60, floor: float = 0.05) -> float:
+    """Linear warm-up, then a cosine down to `floor` times the peak."""
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+def update(model: nn.Module, optimiser: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> None:
+    """One clipped optimiser step."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+
+
+def save_state(path: Path, step: int, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Writes the training state in one piece, so that a killed run can go on from it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    torch.save({"step": step, "model": model.state_dict(), "optimiser": optimiser.state_dict()}, part)
+    part.rename(path)
+
+
+def load_state(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+    """Restores the training state; returns the number of steps already done, 0 without a file."""
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    return int(state["step"])
