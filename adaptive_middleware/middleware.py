@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -13,29 +13,12 @@ from typing import Self
 from adaptive_middleware.effects import Flow, Strategy
 from adaptive_middleware.engine import arun, run
 from adaptive_middleware.ports import AsyncPorts, AsyncSampler, Ports, Sampler, Scorer, Verifier
+from adaptive_middleware.rules import Rule
 from adaptive_middleware.strategies.guards import fail_open, within
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.types import Outcome, Path, Request, StepScores, Verdict
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A named policy for the calls that `when` accepts, with its per-call limits.
-
-    `seconds` is wall-clock time from the start of the call, `tokens` counts completion tokens of all
-    samples; None means no limit.
-    """
-
-    name: str
-    strategy: Strategy
-    when: Callable[[Request], bool] = lambda _request: True
-    seconds: float | None = None
-    tokens: int | None = None
-
-    @property
-    def passes_through(self) -> bool:
-        """Whether this rule leaves calls exactly as they are."""
-        return self.strategy is pass_through and self.seconds is None and self.tokens is None
+__all__ = ["Middleware", "Rule"]
 
 
 class Middleware:

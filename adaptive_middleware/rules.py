@@ -1,0 +1,30 @@
+"""Rules: which strategy answers which calls, within which limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adaptive_middleware.effects import Strategy
+from adaptive_middleware.strategies.pass_through import pass_through
+from adaptive_middleware.types import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A named policy for the calls that `when` accepts, with its per-call limits.
+
+    `seconds` is wall-clock time from the start of the call, `tokens` counts completion tokens of all
+    samples; None means no limit.
+    """
+
+    name: str
+    strategy: Strategy
+    when: Callable[[Request], bool] = lambda _request: True
+    seconds: float | None = None
+    tokens: int | None = None
+
+    @property
+    def passes_through(self) -> bool:
+        """Whether this rule leaves calls exactly as they are."""
+        return self.strategy is pass_through and self.seconds is None and self.tokens is None
