@@ -41,6 +41,9 @@ class Middleware:
         self.scorer, self.verifier = scorer, verifier
         self._thread: ThreadPoolExecutor | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_thread": None}
+
     @classmethod
     def from_config(cls, source: str | PathLike[str] | Mapping[str, object]) -> Self:
         """Build everything from a YAML or TOML file, or from a mapping of the same shape.

@@ -10,6 +10,11 @@ from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.types import Request
 
 
+def every_call(_request: Request) -> bool:
+    """Accept every request; a named function, so that a rule can be pickled."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A named policy for the calls that `when` accepts, with its per-call limits.
@@ -20,7 +25,7 @@ class Rule:
 
     name: str
     strategy: Strategy
-    when: Callable[[Request], bool] = lambda _request: True
+    when: Callable[[Request], bool] = every_call
     seconds: float | None = None
     tokens: int | None = None
 
