@@ -40,7 +40,7 @@ def from_estimate(estimate: Estimate) -> Belief:
     """
     quantiles = estimate.quantiles or ((0.1, estimate.lower), (0.9, estimate.upper))
     points = [(0.0, 0.0), *((value, level) for level, value in quantiles), (1.0, 1.0)]
-    below = [_distribution(points, edge) for edge in _EDGES]
+    below = [0.0, *(_distribution(points, edge) for edge in _EDGES[1:-1]), 1.0]
     uncertain = _FLOOR / len(GRID)
     return _normalised(GRID, [high - low + uncertain for low, high in pairwise(below)])
 

@@ -37,7 +37,7 @@ def stays_leader(first: int, second: int) -> float:
     0.9375
     """
     trials = first + second + 1
-    return 1 - sum(comb(trials, k) for k in range(second + 1)) / 2**trials
+    return 1 - sum(comb(trials, k) for k in range(second + 1)) / float(1 << trials)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class fixed:
     n: int = 1
 
     def __call__(self, state: State) -> Decision:
+        """What is missing to `n`."""
         return Decision(max(self.n - state.drawn, 0), f"fixed: {self.n} samples for every call")
 
 
@@ -62,6 +63,7 @@ class instance_adaptive:
     cap: int = 64
 
     def __call__(self, state: State) -> Decision:
+        """What is missing to the rule's N."""
         if state.question is None:
             return Decision(max(self.cap - state.drawn, 0), "no difficulty estimate: the whole cap", {})
         p = state.question.lower
@@ -86,6 +88,7 @@ class agreement:
     window: int = 1
 
     def __call__(self, state: State) -> Decision:
+        """A further window of samples, or none once the leader is safe."""
         first, second = (*state.votes, 0, 0)[:2]
         stays = stays_leader(first, second)
         numbers = {"first": first, "second": second, "stays_leader": stays, "confidence": self.confidence}
@@ -111,6 +114,7 @@ class optimal_stopping:
     window: int = 1
 
     def __call__(self, state: State) -> Decision:
+        """A further window of samples, or none at the target or when the gain is too small."""
         p = 0.0
         if state.leader is not None:
             if state.leader.probability is None:
@@ -120,10 +124,11 @@ class optimal_stopping:
         gain = (1 - p) * chance
         numbers = {"leader": p, "next": chance, "gain": gain, "target": self.target, "give_up": self.give_up}
         if p >= self.target:
-            return Decision(0, f"the best answer is right with probability {p:.3f} >= {self.target:g}", numbers)
+            return Decision(
+                0, f"the best answer is right with probability {p:.3f} >= {self.target:g}", numbers
+            )
         if state.drawn and gain < self.give_up:
             because = f"one more sample would gain {gain:.4f} < {self.give_up:g}: more samples will not help"
             return Decision(0, because, numbers)
         because = f"P(best is right) = {p:.3f} < {self.target:g} and one more sample gains {gain:.3f}"
         return Decision(self.window if state.drawn else 1, because, numbers)
-

@@ -8,13 +8,13 @@ _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 
 
 def split_steps(text: str) -> list[str]:
-    """Steps of a reasoning text: paragraphs when there are blank lines, otherwise lines.
+    r"""Steps of a reasoning text: paragraphs when there are blank lines, otherwise lines.
 
     Each step keeps the line breaks that end it, so nothing is lost; a step is never blank unless the
     whole text is. An empty text has no steps.
 
-    >>> split_steps("3 + 4 = 7\\n7 - 2 = 5\\nThe answer is 5.")
-    ['3 + 4 = 7\\n', '7 - 2 = 5\\n', 'The answer is 5.']
+    >>> split_steps("3 + 4 = 7\n7 - 2 = 5\nThe answer is 5.")
+    ['3 + 4 = 7\n', '7 - 2 = 5\n', 'The answer is 5.']
     """
     paragraphs = _BLANK_LINES.search(text.strip()) is not None
     pieces = _paragraphs(text) if paragraphs else text.splitlines(keepends=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from adaptive_middleware.types import Estimate, Path, StepScores
 
 
-def uncalibrated(path: Path, scores: StepScores) -> Estimate:
+def uncalibrated(path: Path, scores: StepScores) -> Estimate:  # noqa: ARG001 - the port's signature
     """The last step's score, with no uncertainty: the usual reading of a process reward model.
 
     >>> uncalibrated(Path(("a", "b")), StepScores((0.9, 0.4)))

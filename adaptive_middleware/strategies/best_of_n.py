@@ -46,6 +46,7 @@ class best_of_n:  # noqa: N801 - reads as a word, like the policies
     verify: bool = False
 
     def __call__(self, request: Request) -> Flow[Outcome]:
+        """The flow of one call; it ends with the outcome, or raises `SamplerError`."""
         notes = _Notes()
         state = yield from self._start(request, notes)
         while True:
@@ -63,7 +64,7 @@ class best_of_n:  # noqa: N801 - reads as a word, like the policies
                 break
             usable = notes.record(n, paths)
             candidates = yield from self._judge(request, usable, notes)
-            state = self._after(state, candidates)
+            state = self._after(state, candidates, notes.base_rate)
         return self._outcome(state, notes)
 
     def _start(self, request: Request, notes: _Notes) -> Flow[State]:
@@ -73,6 +74,7 @@ class best_of_n:  # noqa: N801 - reads as a word, like the policies
             (scores,) = yield from Score(request, (alone,))
             question = notes.estimate(self.calibrate, alone, scores)
         prior = beliefs.uniform() if question is None else beliefs.from_estimate(question)
+        notes.base_rate = prior.mean
         return State((), prior, self.max_samples, question)
 
     def _judge(self, request: Request, paths: Sequence[Path], notes: _Notes) -> Flow[list[Candidate]]:
@@ -95,9 +97,8 @@ class best_of_n:  # noqa: N801 - reads as a word, like the policies
             for i, (path, verdict) in enumerate(zip(paths, verdicts, strict=True))
         ]
 
-    def _after(self, state: State, new: Sequence[Candidate]) -> State:
+    def _after(self, state: State, new: Sequence[Candidate], base_rate: float) -> State:
         belief = state.belief
-        base_rate = state.question.mean if state.question is not None else beliefs.uniform().mean
         for candidate in new:
             if candidate.verdict is not None and candidate.verdict.passed is not None:
                 belief = beliefs.after_verdict(belief, candidate.verdict.passed)
@@ -136,6 +137,7 @@ class _Notes:
     failed: list[Path] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     asked: int = 0
+    base_rate: float = 0.5
 
     def record(self, n: int, paths: Sequence[Path]) -> list[Path]:
         """Count a draw of `n`, set failed samples aside, and return the usable ones."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adaptive_middleware.effects import Effect, Flow, Sample, Score
@@ -24,40 +24,18 @@ def fail_open(flow: Flow[Outcome], request: Request) -> Flow[Outcome]:
     far is returned, or one plain call is made. Errors of the sampler and of budgets pass through: they
     are the caller's to see.
     """
-    drawn: list[Path] = []
-    usage = Usage()
-    passed_on: BaseException | None = None
-    answer: Any = None
+    watch = _Watch()
     try:
-        effect = next(flow)
-        while True:
-            passed_on = None
-            try:
-                answer = yield effect
-            except Exception as error:  # noqa: BLE001 - the one place that fails open
-                if isinstance(effect, Score) and not isinstance(error, BudgetError):
-                    effect = flow.send(_rejected(effect, error))
-                else:
-                    passed_on = error
-                    effect = flow.throw(error)
-                continue
-            if isinstance(effect, Sample):
-                drawn += [path for path in answer if path.error is None]
-                usage = sum((path.usage for path in answer), usage)
-            effect = flow.send(answer)
-    except StopIteration as stop:
-        outcome: Outcome = stop.value
-        return outcome
+        return (yield from _through(flow, watch.ask))
     except Exception as error:
-        if error is passed_on or isinstance(error, (BudgetError, SamplerError)):
+        if error is watch.passed_on or isinstance(error, (BudgetError, SamplerError)):
             raise
-        if not drawn:
-            drawn = [path for path in (yield from Sample(request, 1)) if path.error is None]
-            usage = sum((path.usage for path in drawn), usage)
-        if not drawn:
+        if not watch.drawn:
+            yield from watch.ask(Sample(request, 1))
+        if not watch.drawn:
             raise
         cause = f"{type(error).__name__}: {error}"
-        return Outcome(chosen=drawn[0], usage=usage, degraded=(cause,), strategy="pass-through")
+        return Outcome(chosen=watch.drawn[0], usage=watch.usage, degraded=(cause,))
 
 
 def within(
@@ -74,34 +52,26 @@ def within(
     known: `max_tokens`, or the dearest sample so far. A refusal is thrown into the flow as a
     `BudgetError`; a strategy then returns the best answer it has.
     """
-    spent = dearest = 0
-    effect = next(flow)
-    try:
-        while True:
-            try:
-                if isinstance(effect, Sample):
-                    effect = _granted(effect, deadline, tokens, spent, dearest, clock)
-                answer = yield effect
-            except BaseException as error:  # noqa: BLE001 - not swallowed: the inner flow decides
-                effect = flow.throw(error)
-                continue
-            if isinstance(effect, Sample):
-                costs = [path.usage.completion_tokens for path in answer]
-                spent, dearest = spent + sum(costs), max([dearest, *costs])
-            effect = flow.send(answer)
-    except StopIteration as stop:
-        outcome: Outcome = stop.value
-        return outcome
+    return _through(flow, _Limits(deadline, tokens, clock).ask)
 
 
 def transcript(flow: Flow[Outcome], effects: list[Effect[Any]]) -> Flow[Outcome]:
     """Append every effect to `effects` as it passes: what a strategy asked for, in order."""
-    effect = next(flow)
+
+    def ask(effect: Effect[Any]) -> Flow[Any]:
+        effects.append(effect)
+        return (yield effect)
+
+    return _through(flow, ask)
+
+
+def _through(flow: Flow[Outcome], ask: Callable[[Effect[Any]], Flow[Any]]) -> Flow[Outcome]:
+    """Drive `flow`, with `ask` (a flow too) obtaining the answer to each of its effects."""
     try:
+        effect = next(flow)
         while True:
-            effects.append(effect)
             try:
-                answer = yield effect
+                answer = yield from ask(effect)
             except BaseException as error:  # noqa: BLE001 - not swallowed: the inner flow decides
                 effect = flow.throw(error)
             else:
@@ -111,29 +81,62 @@ def transcript(flow: Flow[Outcome], effects: list[Effect[Any]]) -> Flow[Outcome]
         return outcome
 
 
-def _rejected(effect: Score, error: Exception) -> Sequence[StepScores]:
-    return [StepScores(rejected=f"{type(error).__name__}: {error}")] * len(effect.paths)
+@dataclass(slots=True)
+class _Watch:
+    """What `fail_open` has seen pass: usable answers, their cost, and the last error passed on."""
+
+    drawn: list[Path] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    passed_on: Exception | None = None
+
+    def ask(self, effect: Effect[Any]) -> Flow[Any]:
+        try:
+            answer = yield effect
+        except Exception as error:
+            if isinstance(effect, Score) and not isinstance(error, BudgetError):
+                return [_rejected(error)] * len(effect.paths)
+            self.passed_on = error
+            raise
+        if isinstance(effect, Sample):
+            self.drawn += [path for path in answer if path.error is None]
+            self.usage = sum((path.usage for path in answer), self.usage)
+        return answer
 
 
-def _granted(
-    effect: Sample,
-    deadline: float | None,
-    tokens: int | None,
-    spent: int,
-    dearest: int,
-    clock: Callable[[], float],
-) -> Sample:
-    if deadline is not None and clock() >= deadline:
-        message = f"no time left for {effect.n} more samples"
-        raise DeadlineExceeded(message)
-    if tokens is None:
-        return effect
-    limit = effect.request.parameters.get("max_tokens")
-    worst = limit if isinstance(limit, int) and limit > 0 else dearest
-    if worst == 0:
-        return replace(effect, n=1)
-    affordable = (tokens - spent) // worst
-    if affordable < 1:
-        message = f"{spent} of {tokens} tokens are spent; one more sample may cost {worst}"
-        raise TokensExceeded(message)
-    return replace(effect, n=min(effect.n, affordable))
+@dataclass(slots=True)
+class _Limits:
+    """What `within` allows, and what has been spent of it."""
+
+    deadline: float | None
+    tokens: int | None
+    clock: Callable[[], float]
+    spent: int = 0
+    dearest: int = 0
+
+    def ask(self, effect: Effect[Any]) -> Flow[Any]:
+        if not isinstance(effect, Sample):
+            return (yield effect)
+        paths: Sequence[Path] = yield self._granted(effect)
+        costs = [path.usage.completion_tokens for path in paths]
+        self.spent, self.dearest = self.spent + sum(costs), max([self.dearest, *costs])
+        return paths
+
+    def _granted(self, effect: Sample) -> Sample:
+        if self.deadline is not None and self.clock() >= self.deadline:
+            message = f"no time left for {effect.n} more samples"
+            raise DeadlineExceeded(message)
+        if self.tokens is None:
+            return effect
+        limit = effect.request.parameters.get("max_tokens")
+        worst = limit if isinstance(limit, int) and limit > 0 else self.dearest
+        if worst == 0:
+            return replace(effect, n=1)
+        affordable = (self.tokens - self.spent) // worst
+        if affordable < 1:
+            message = f"{self.spent} of {self.tokens} tokens are spent; one more sample may cost {worst}"
+            raise TokensExceeded(message)
+        return replace(effect, n=min(effect.n, affordable))
+
+
+def _rejected(error: Exception) -> StepScores:
+    return StepScores(rejected=f"{type(error).__name__}: {error}")

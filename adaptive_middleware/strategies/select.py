@@ -75,9 +75,7 @@ def _verified(candidates: Sequence[Candidate]) -> Choice | None:
     return None
 
 
-def _leading_cluster(
-    candidates: Sequence[Candidate], weights: Sequence[float]
-) -> tuple[list[int], bool]:
+def _leading_cluster(candidates: Sequence[Candidate], weights: Sequence[float]) -> tuple[list[int], bool]:
     clusters: dict[str, list[int]] = {}
     for index, candidate in enumerate(candidates):
         clusters.setdefault(_key(candidate, index), []).append(index)

@@ -1,0 +1,53 @@
+# Every target sets up what it needs, from a fresh clone on a machine with Python >= 3.11 and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types floors check bench format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $(PYTHON) is older than Python 3.11; run: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --disable-pip-version-check install -q --upgrade 'pip>=25.1'
+
+$(VENV)/.ready-demo: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) -e '.[prm]'
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready-demo
+	$(PIP) -e '.[all]' --group dev
+	@touch $@
+
+demo: $(VENV)/.ready-demo ## run the embedded model pair on graded problems and explain one decision
+	$(BIN)/adaptive-middleware demo
+
+test: check ## everything that CI runs: lint, types, floors, tests with branch coverage
+	$(BIN)/pytest -q --cov --cov-report=term-missing:skip-covered
+
+check: lint types floors
+
+lint: $(VENV)/.ready-dev ## ruff: lint and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready-dev ## mypy --strict
+	$(BIN)/mypy
+
+floors: $(VENV)/.ready-dev ## import-linter: who may import whom
+	PYTHONPATH=integrations/langchain:integrations/llama_index $(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.ready-dev ## overhead and lab figures, written to bench/results.json
+	$(BIN)/python -m bench
+
+format: $(VENV)/.ready-dev ## rewrite the code in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis dist build

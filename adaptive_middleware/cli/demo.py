@@ -1,0 +1,139 @@
+"""`adaptive-middleware demo`: see the decisions as they are made, then one of them explained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from adaptive_middleware.cli.demo_run import MAX_SAMPLES, Call, calls, lower, problems, summary
+from adaptive_middleware.types import Candidate, Outcome
+
+
+def demo(
+    seed: Annotated[int, typer.Option(help="Seed of the samples; the problems are always the same.")] = 0,
+    per_level: Annotated[int, typer.Option(min=1, max=50, help="Problems of each of the 8 levels.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Run the embedded model pair on problems from easy to hard, and explain one decision."""
+    _quiet_transformers()
+    console = Console(quiet=as_json, highlight=False)
+    todo = problems(per_level)
+    done: list[Call] = []
+    _introduce(console, len(todo))
+    stopped = False
+    try:
+        for call in calls(todo, seed):
+            done.append(call)
+            console.print(_line(call))
+    except KeyboardInterrupt:
+        stopped = True
+        console.print(f"\nstopped by Ctrl-C after {len(done)} of {len(todo)} problems; so far:")
+    if as_json:
+        typer.echo(json.dumps(summary(done), allow_nan=False))
+    elif done:
+        _summarise(console, done)
+        _explain(console, _worth_explaining(done))
+    if stopped:
+        raise typer.Exit(130)
+
+
+def _quiet_transformers() -> None:
+    from transformers.utils import logging  # noqa: PLC0415 - loads transformers
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
+def _introduce(console: Console, n: int) -> None:
+    console.print(
+        f"{n} arithmetic stories that neither model has seen, from easy (level 1) to hard (level 8).\n"
+        "A small language model answers; a small process reward model scores its steps; the calibrated\n"
+        f"probability decides how many samples each call gets (at most {MAX_SAMPLES}).\n"
+    )
+    console.print(_HEADER)
+
+
+_HEADER = "level  p(right)  lower   samples            tokens  of fixed 16  answer"
+
+
+def _line(call: Call) -> str:
+    p = call.outcome.choice.probability if call.outcome.choice else None
+    low = lower(call.outcome)
+    share = call.adaptive.generated_tokens / max(call.fixed[MAX_SAMPLES].generated_tokens, 1)
+    bar = "#" * call.adaptive.samples
+    verdict = "[green]right[/]" if call.adaptive.correct else "[red]wrong[/]"
+    return (
+        f"{call.problem.level:>5}  {_number(p):>8}  {_number(low):>5}   {bar:<{MAX_SAMPLES}}  "
+        f"{call.adaptive.generated_tokens:>6}  {share:>10.0%}  {verdict}"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _summarise(console: Console, done: Sequence[Call]) -> None:
+    table = Table(
+        title=f"\n{len(done)} problems, same samples, same selection", title_justify="left", box=None
+    )
+    for name in ("", "right", "samples", "generated tokens", "PRM tokens"):
+        table.add_column(name, justify="left" if not name else "right")
+    rows = [("adaptive", [call.adaptive for call in done])]
+    rows += [(f"fixed N={n}", [call.fixed[n] for call in done]) for n in done[0].fixed]
+    for name, costs in rows:
+        table.add_row(
+            name,
+            f"{sum(cost.correct for cost in costs)}/{len(costs)}",
+            str(sum(cost.samples for cost in costs)),
+            str(sum(cost.generated_tokens for cost in costs)),
+            str(sum(cost.prm_tokens for cost in costs)),
+        )
+    console.print(table)
+
+
+def _worth_explaining(done: Sequence[Call]) -> Call:
+    """The call that shows most: right after several samples, otherwise the one with most samples."""
+    return max(
+        done, key=lambda call: (call.adaptive.correct and call.adaptive.samples > 1, call.adaptive.samples)
+    )
+
+
+def _explain(console: Console, call: Call) -> None:
+    outcome = call.outcome
+    console.print(f"\n[bold]One decision explained[/] (level {call.problem.level}, {call.problem.id})\n")
+    console.print(f"  {escape(call.problem.question)}\n", soft_wrap=False)
+    if outcome.question is not None:
+        question = outcome.question
+        console.print(
+            f"  before any answer: one sample is right with probability {question.mean:.2f} "
+            f"({question.lower:.2f} to {question.upper:.2f})"
+        )
+    for number, candidate in enumerate(outcome.considered, 1):
+        console.print(_candidate(number, candidate, chosen=candidate.path is outcome.chosen))
+    for decision in outcome.decisions:
+        verb = f"draw {decision.more} more" if decision.more else "stop"
+        console.print(f"  -> {verb}: {decision.because}")
+    console.print(f"  returned by {_how(outcome)}; the right answer is {call.problem.answer}.")
+
+
+def _candidate(number: int, candidate: Candidate, *, chosen: bool) -> str:
+    values = () if candidate.scores is None else candidate.scores.values
+    steps = "\n".join(
+        f"       {value:.2f}  {escape(step.strip())}"
+        for step, value in zip(candidate.path.steps, values, strict=False)
+    )
+    p = "unscored" if candidate.estimate is None else f"calibrated p = {candidate.estimate.mean:.2f}"
+    mark = "[bold]*[/]" if chosen else " "
+    return f"  {mark} sample {number}: {p}; score after each step:\n{steps}"
+
+
+def _how(outcome: Outcome) -> str:
+    if outcome.choice is None:
+        return "passing it through"
+    return f"{outcome.choice.how}{' (a tie)' if outcome.choice.tied else ''}"
