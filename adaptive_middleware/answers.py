@@ -2,13 +2,14 @@ r"""Canonical answers: what an answer says, without how it says it, so that equa
 
 Looked for in this order: tool calls, a JSON value, the last `\boxed{...}`, `#### x`, "the answer is x",
 the last number. Numbers become exact fractions; nothing here is symbolic algebra, so `\frac{\pi}{2}` and
-`\pi/2` stay different (see `docs/recordings.md` for what that costs). Every search is linear in the text.
+`\pi/2` stay different (measured in `docs/recordings.md`). Every search is linear in the text.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator
 
 from adaptive_middleware.normal import normal_answer
@@ -20,12 +21,12 @@ _HASHES = re.compile(r"^[ \t]*####[ \t]*(\S[^\n]*)$", re.MULTILINE)
 _MARKER = re.compile(r"\banswer[*_]{0,3}\s*(?:is|:|=)[*_]{0,3}[\s:]*", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|\n")
 _FENCE = re.compile(r"```json\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
-_DIGITS = "0123456789"
 _NUMBER = re.compile(
     r"\\[dt]?frac\s?\{-?[0-9]{1,40}\}\s?\{[0-9]{1,40}\}"
     r"|[0-9](?:[0-9,]{0,60}[0-9])?(?:\.[0-9]{1,60})?(?:\s?/\s?[0-9]{1,40})?"
     r"|\.[0-9]{1,60}"
 )
+_NEGATIVE = re.compile(r"(?:^|[\s(\[{=:$*,])-$")
 _WINDOW, _CLAUSE, _SHORT = 256, 500, 48
 
 
@@ -44,20 +45,24 @@ def canonical_answer(path: Path) -> str | None:
 
 
 def text_answer(text: str) -> str | None:
-    """The canonical answer that `text` ends with, or None when it has none.
+    r"""The canonical answer that `text` ends with, or None when it has none.
 
-    >>> text_answer('```json\\n{"b": 2, "a": 1.0}\\n```')
+    >>> text_answer('```json\n{"b": 2, "a": 1.0}\n```')
     '{"a":1,"b":2}'
     """
     structured = _json_answer(text)
     if structured is not None:
         return structured
-    for found in _marked(text):
-        answer = normal_answer(found)
-        if answer:
-            return answer
-    number = _last_number(text)
-    return None if number is None else normal_answer(number)
+    return next(filter(None, map(normal_answer, _found(text))), None)
+
+
+def written_answer(text: str) -> str | None:
+    r"""The answer that `text` ends with, spelled as it is there; None when it has none.
+
+    >>> written_answer(r"So it is \boxed{\text{Ann}}."), text_answer(r"So it is \boxed{\text{Ann}}.")
+    ('\\text{Ann}', 'ann')
+    """
+    return next(filter(None, (found.strip(" \t\r\n$*.") for found in _found(text))), None)
 
 
 def equal_answers(first: str | None, second: str | None) -> bool:
@@ -69,70 +74,64 @@ def equal_answers(first: str | None, second: str | None) -> bool:
     return first is not None and second is not None and normal_answer(first) == normal_answer(second)
 
 
-def _marked(text: str) -> Iterator[str]:
+def _found(text: str) -> Iterator[str]:
     yield from _last_box(text)
     yield from _last_hashes(text)
     yield from _last_statement(text)
+    yield from _last_number(text)
 
 
 def _last_box(text: str) -> Iterator[str]:
-    """The contents of the box opened last among those that are closed and not empty."""
+    # The contents of the box opened last, among those that are closed and not empty.
     if "\\boxed" not in text and "\\fbox" not in text:
         return
-    open_at: list[int] = []
+    opened: list[int] = []
     best = (-1, -1)
     for match in _BRACES.finditer(text):
-        token = match.group()
-        if token[-1] == "{" and token != "\\{":
-            open_at.append(match.end() if len(token) > 1 else -1)
-        elif token == "}" and open_at:
-            start = open_at.pop()
-            if start > best[0] and text[start : start + 1] != "}":
+        brace = match.group()
+        if brace[-1] == "{" and brace != r"\{":
+            opened.append(match.end() if len(brace) > 1 else -1)
+        elif brace == "}" and opened:
+            start = opened.pop()
+            if start > best[0] and start < match.start():
                 best = (start, match.start())
+    if best[0] < 0:
+        best = max((match.span(1) for match in _BARE_BOX.finditer(text)), default=best)
     if best[0] >= 0:
         yield text[best[0] : best[1]]
-    for match in _BARE_BOX.finditer(text):
-        best = match.span(1)
-    yield text[best[0] : best[1]]
 
 
 def _last_hashes(text: str) -> Iterator[str]:
-    """What follows GSM8K's `####`: a number, or anything on the last line (else it is a heading)."""
-    last = None
+    # What follows GSM8K's `####`: a number, or anything on the last line; other lines are headings.
     end = len(text.rstrip())
-    for match in _HASHES.finditer(text):
-        if match.group(1)[0] in "-+$.0123456789\\" or match.end() >= end:
-            last = match
-    if last is not None:
-        yield last.group(1)
+    found = [
+        match.group(1)
+        for match in _HASHES.finditer(text)
+        if match.group(1)[0] in "-+$.0123456789\\" or match.end() >= end
+    ]
+    yield from found[-1:]
 
 
 def _last_statement(text: str) -> Iterator[str]:
-    last = None
-    for match in _MARKER.finditer(text):
-        last = match
-    if last is None:
+    end = max((match.end() for match in _MARKER.finditer(text)), default=None)
+    if end is None:
         return
-    clause = text[last.end() : last.end() + _CLAUSE]
-    end = _SENTENCE_END.search(clause)
-    clause = clause if end is None else clause[: end.start()]
-    number = _last_number(clause) if len(clause) > _SHORT else None
-    yield clause if number is None else number
+    clause = text[end : end + _CLAUSE]
+    stop = _SENTENCE_END.search(clause)
+    clause = clause if stop is None else clause[: stop.start()]
+    if len(clause) > _SHORT:
+        yield from _last_number(clause)
+    yield clause
 
 
-def _last_number(text: str) -> str | None:
-    """The last number of `text` as written; only a window around the last digit is searched."""
-    at = max(text.rfind(digit) for digit in _DIGITS)
+def _last_number(text: str) -> Iterator[str]:
+    # Only a window around the last digit is searched.
+    at = max(text.rfind(digit) for digit in "0123456789")
     if at < 0:
-        return None
-    start = max(at - _WINDOW, 0)
-    last = None
-    for match in _NUMBER.finditer(text, start, at + 3):
-        last = match
-    assert last is not None  # noqa: S101 - the window holds a digit
-    before = text[max(last.start() - 2, 0) : last.start()]
-    negative = before.endswith("-") and not before[:1].strip("- ([{=:$*\n\t")
-    return f"-{last.group()}" if negative else last.group()
+        return
+    for last in deque(_NUMBER.finditer(text, max(at - _WINDOW, 0), at + 3), maxlen=1):
+        sign = _NEGATIVE.search(text, max(last.start() - 2, 0), last.start())
+        yield f"-{last.group()}" if sign else last.group()
 
 
 def _json_answer(text: str) -> str | None:

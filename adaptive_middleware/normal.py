@@ -1,4 +1,4 @@
-r"""Normal form of one answer: numbers as exact fractions, LaTeX and words in one spelling.
+r"""The normal form of one answer: numbers as exact fractions, LaTeX and words in one spelling.
 
 Percent signs, units, currency and trailing punctuation are dropped (`10\%`, `10 cm` and `$10` are all
 `10`, as graders of mathematical benchmarks read them). No symbolic algebra.
@@ -11,7 +11,8 @@ from fractions import Fraction
 
 _LONGEST = 400
 _ROUNDS = 12
-_EDGES = " \t\r\n*`\"'“”‘’.,;:!?$~"
+_BEFORE = " \t\r\n*`\"'“”,;:!?$~"
+_AFTER = _BEFORE + "."
 
 _REPLACED = [
     (re.compile(pattern), replacement)
@@ -57,12 +58,13 @@ def normal_answer(text: str) -> str:
     >>> normal_answer(r"\left( 3, \dfrac{\pi}{2} \right)"), normal_answer(r"\text{Evelyn}")
     ('(3,\\frac{\\pi}{2})', 'evelyn')
     """
+    text = " ".join(text.split())
     if len(text) > _LONGEST:
-        return "".join(text.split())
+        return text
+    before = ""
     for _ in range(_ROUNDS):
-        before, text = text, _round(text)
-        if text == before:
-            break
+        if text != before:
+            before, text = text, _round(text)
     return text
 
 
@@ -79,10 +81,10 @@ def number(text: str) -> Fraction | None:
 
 
 def _round(text: str) -> str:
-    text = text.strip(_EDGES)
+    text = text.lstrip(_BEFORE).rstrip(_AFTER)
     for pattern, replacement in _REPLACED:
         text = pattern.sub(replacement, text)
-    text = _ASSIGNED.sub("", text.strip(_EDGES), count=1)
+    text = _ASSIGNED.sub("", text.lstrip(_BEFORE).rstrip(_AFTER), count=1)
     if unit := _UNIT.match(text):
         text = unit.group(1)
     value = number(text)

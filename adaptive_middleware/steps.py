@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
+_BLANK_LINES = re.compile(r"\r?\n[ \t]*(?:\r?\n[ \t]*)+")
 
 
 def split_steps(text: str) -> list[str]:
