@@ -1,0 +1,213 @@
+"""AdaptiveLLM: a LlamaIndex model that gives each call the samples it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pickle import PicklingError
+from typing import Annotated, Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
+    LLMMetadata,
+)
+from llama_index.core.bridge.pydantic import Field, SerializeAsAny, WithJsonSchema
+from llama_index.core.llms.llm import LLM
+from typing_extensions import override
+
+from adaptive_middleware.middleware import Middleware
+from adaptive_middleware.types import Request
+from llama_index_adaptive.reports import reported
+from llama_index_adaptive.requests import chat_request, completion_request
+from llama_index_adaptive.sampler import chat_sampler, completion_sampler
+from llama_index_adaptive.structured import StructuredDelegation
+
+_COPIED = (
+    "system_prompt",
+    "messages_to_prompt",
+    "completion_to_prompt",
+    "output_parser",
+    "pydantic_program_mode",
+    "query_wrapper_prompt",
+)
+_SHARED = ("callback_manager", "rate_limiter")
+
+
+class AdaptiveLLM(StructuredDelegation):
+    """Any LlamaIndex `LLM`, with the middleware between its callers and it.
+
+    The prompts, the output parser and the program mode are those of `llm` unless given; the callback
+    manager and the rate limiter are shared with `llm` and stay so when they are set later. Calls whose
+    rule passes through are calls of `llm`, streams included. All others draw their samples with
+    `llm.chat` (or `llm.complete`) and return the chosen response, with the report in
+    `additional_kwargs["adaptive"]`; their streams yield it in one piece.
+
+    >>> from llama_index.core.llms.mock import MockLLM
+    >>> AdaptiveLLM(llm=MockLLM()).complete("echo").text
+    'echo'
+    """
+
+    llm: SerializeAsAny[LLM] = Field(description="The model that answers.")
+    middleware: Annotated[Middleware, WithJsonSchema({"type": "object"})] = Field(
+        default_factory=Middleware, description="What decides how each call is answered.", exclude=True
+    )
+    tags: tuple[str, ...] = Field(default=(), description="What rules of the middleware select calls by.")
+    max_concurrency: int = Field(default=16, ge=1, description="The most calls of `llm` at the same moment.")
+
+    def __init__(self, llm: LLM, **settings: Any) -> None:  # noqa: ANN401 - the fields
+        super().__init__(llm=llm, **{**_inherited(llm), **settings})
+        for name in _SHARED:
+            setattr(self.llm, name, getattr(self, name))
+
+    @override
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in _SHARED:
+            setattr(self.llm, name, value)
+
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        for name in ("llm", "middleware"):
+            if name not in state["__dict__"]:
+                message = f"the {name} of this AdaptiveLLM cannot be pickled: {getattr(self, name)!r}"
+                raise PicklingError(message)
+        return state
+
+    @classmethod
+    @override
+    def class_name(cls) -> str:
+        """The name under which LlamaIndex serialises this class."""
+        return "adaptive_llm"
+
+    @property
+    @override
+    def metadata(self) -> LLMMetadata:
+        """Those of the wrapped model."""
+        return self.llm.metadata
+
+    @override
+    def to_payload(self) -> dict[str, Any]:
+        """What the wrapped model tells observers, under this class's name."""
+        return {**self.llm.to_payload(), "class_name": self.class_name()}
+
+    @override
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """The chosen answer to `messages`; `kwargs` are those of the wrapped model."""
+        request = self._chat_request(messages, kwargs)
+        if self._passes_through(request):
+            return self.llm.chat(messages, **kwargs)
+        return self._chosen_chat(request)
+
+    @override
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """As `chat`."""
+        request = self._chat_request(messages, kwargs)
+        if self._passes_through(request):
+            return await self.llm.achat(messages, **kwargs)
+        return await self._achosen_chat(request)
+
+    @override
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        """The wrapped model's stream, or the chosen answer in one piece."""
+        request = self._chat_request(messages, kwargs)
+        if self._passes_through(request):
+            return self.llm.stream_chat(messages, **kwargs)
+        return (piece for piece in [_whole_chat(self._chosen_chat(request))])
+
+    @override
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        """As `stream_chat`."""
+        request = self._chat_request(messages, kwargs)
+        if self._passes_through(request):
+            return await self.llm.astream_chat(messages, **kwargs)
+        whole = _whole_chat(await self._achosen_chat(request))
+
+        async def pieces() -> ChatResponseAsyncGen:
+            yield whole
+
+        return pieces()
+
+    @override
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        """The chosen completion of `prompt`; `kwargs` are those of the wrapped model."""
+        request = self._completion_request(prompt, formatted, kwargs)
+        if self._passes_through(request):
+            return self.llm.complete(prompt, formatted=formatted, **kwargs)
+        return self._chosen_completion(request)
+
+    @override
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        """As `complete`."""
+        request = self._completion_request(prompt, formatted, kwargs)
+        if self._passes_through(request):
+            return await self.llm.acomplete(prompt, formatted=formatted, **kwargs)
+        return await self._achosen_completion(request)
+
+    @override
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
+        """The wrapped model's stream, or the chosen completion in one piece."""
+        request = self._completion_request(prompt, formatted, kwargs)
+        if self._passes_through(request):
+            return self.llm.stream_complete(prompt, formatted=formatted, **kwargs)
+        return (piece for piece in [_whole_completion(self._chosen_completion(request))])
+
+    @override
+    async def astream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> CompletionResponseAsyncGen:
+        """As `stream_complete`."""
+        request = self._completion_request(prompt, formatted, kwargs)
+        if self._passes_through(request):
+            return await self.llm.astream_complete(prompt, formatted=formatted, **kwargs)
+        whole = _whole_completion(await self._achosen_completion(request))
+
+        async def pieces() -> CompletionResponseAsyncGen:
+            yield whole
+
+        return pieces()
+
+    @override
+    def _chat_request(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> Request:
+        return chat_request(messages, kwargs, model=self.metadata.model_name, tags=self.tags)
+
+    def _completion_request(self, prompt: str, formatted: bool, kwargs: dict[str, Any]) -> Request:
+        return completion_request(prompt, formatted, kwargs, model=self.metadata.model_name, tags=self.tags)
+
+    @override
+    def _passes_through(self, request: Request) -> bool:
+        return self.middleware.rule(request).passes_through
+
+    def _chosen_chat(self, request: Request) -> ChatResponse:
+        sampler = chat_sampler(self.llm, self.max_concurrency)
+        return reported(self.middleware.run(request, sampler), ChatResponse)
+
+    async def _achosen_chat(self, request: Request) -> ChatResponse:
+        sampler = chat_sampler(self.llm, self.max_concurrency)
+        return reported(await self.middleware.arun(request, sampler), ChatResponse)
+
+    def _chosen_completion(self, request: Request) -> CompletionResponse:
+        sampler = completion_sampler(self.llm, self.max_concurrency)
+        return reported(self.middleware.run(request, sampler), CompletionResponse)
+
+    async def _achosen_completion(self, request: Request) -> CompletionResponse:
+        sampler = completion_sampler(self.llm, self.max_concurrency)
+        return reported(await self.middleware.arun(request, sampler), CompletionResponse)
+
+
+def _inherited(llm: object) -> dict[str, Any]:
+    names = (*_COPIED, *_SHARED) if isinstance(llm, LLM) else ()
+    return {name: getattr(llm, name) for name in names}
+
+
+def _whole_chat(response: ChatResponse) -> ChatResponse:
+    return response.model_copy(update={"delta": response.message.content or ""})
+
+
+def _whole_completion(response: CompletionResponse) -> CompletionResponse:
+    return response.model_copy(update={"delta": response.text})
