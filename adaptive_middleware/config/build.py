@@ -1,0 +1,181 @@
+"""A checked configuration, and the parts it describes, built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import assert_never
+
+from adaptive_middleware.calibration.raw import uncalibrated
+from adaptive_middleware.config.checks import wanted
+from adaptive_middleware.config.dispatch import VerifierOfRule, conditions
+from adaptive_middleware.config.document import Document, KeyPath
+from adaptive_middleware.config.factory import made
+from adaptive_middleware.config.schema import (
+    AgreementPolicy,
+    BestOfN,
+    FixedPolicy,
+    InstanceAdaptivePolicy,
+    LabPrm,
+    OptimalStoppingPolicy,
+    PassThrough,
+    PolicyRule,
+    PythonPolicy,
+    PythonPrm,
+    Settings,
+    TransformersPrm,
+)
+from adaptive_middleware.effects import Strategy
+from adaptive_middleware.policy import agreement, fixed, instance_adaptive, optimal_stopping
+from adaptive_middleware.ports import Calibrator, Policy, Scorer, Verifier
+from adaptive_middleware.rules import Rule
+from adaptive_middleware.strategies.best_of_n import best_of_n
+from adaptive_middleware.strategies.pass_through import pass_through
+from adaptive_middleware.strategies.select import Selection, calibrated_argmax, calibrated_vote, majority_vote
+
+MAX_SAMPLES = 16
+SELECTIONS: dict[str, Selection] = {
+    "argmax": calibrated_argmax,
+    "calibrated-vote": calibrated_vote,
+    "majority": majority_vote,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a middleware is made of: rules in the order in which they are tried, and their shared ports."""
+
+    rules: tuple[Rule, ...]
+    scorer: Scorer | None = None
+    verifier: Verifier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration without contradictions; nothing is loaded until `build`."""
+
+    settings: Settings
+    document: Document
+
+    def build(self) -> Plan:
+        """Load the process reward model, the calibration and the user's own parts, and make the rules.
+
+        Raises `ConfigError` (with its place) for a part that cannot be made, `CheckpointError` for a model and
+        `CalibrationError` for a bundle that cannot be used.
+        """
+        scorer = _scorer(self)
+        calibrate = _calibrator(self, scorer)
+        names = [name for name in self.settings.policies if name != "default"]
+        rules = tuple(_rule(self, name, scorer, calibrate) for name in (*names, "default"))
+        return Plan(rules, scorer, _verifier(self, rules))
+
+    def resolved(self, written: str) -> FilePath:
+        """A path as the configuration means it: relative to the folder of its file."""
+        folder = FilePath() if self.document.file is None else FilePath(self.document.file).parent
+        return folder / FilePath(written).expanduser()
+
+
+def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrator) -> Rule:
+    settings = config.settings
+    policy = settings.policies.get(name, PassThrough(strategy="pass-through"))
+    own, shared = policy.budget, settings.budget.per_call
+    return Rule(
+        name,
+        _strategy(config, name, policy, scorer, calibrate),
+        conditions(policy.when),
+        seconds=shared.seconds if own.seconds is None else own.seconds,
+        tokens=shared.tokens if own.tokens is None else own.tokens,
+    )
+
+
+def _strategy(
+    config: Config, name: str, policy: PolicyRule, scorer: Scorer | None, calibrate: Calibrator
+) -> Strategy:
+    if isinstance(policy, PassThrough):
+        return pass_through
+    limit = max_samples(policy)
+    return best_of_n(
+        _policy(config, ("policies", name, "policy"), policy, limit),
+        max_samples=limit,
+        calibrate=calibrate,
+        select=SELECTIONS[policy.select],
+        score=scorer is not None,
+        score_question=policy.score_question,
+        verify=policy.verifier is not None,
+    )
+
+
+def max_samples(policy: BestOfN) -> int:
+    """The most samples of one call: as written, else what the stopping policy names itself, else 16."""
+    return policy.max_samples or wanted(policy)[0] or MAX_SAMPLES
+
+
+def _policy(config: Config, path: KeyPath, rule: BestOfN, limit: int) -> Policy:
+    match rule.policy:
+        case FixedPolicy(n=n):
+            return fixed(n)
+        case InstanceAdaptivePolicy(confidence=confidence, cap=cap):
+            return instance_adaptive(confidence, cap or limit)
+        case AgreementPolicy(confidence=confidence, window=window):
+            return agreement(confidence, window)
+        case OptimalStoppingPolicy(target=target, give_up=give_up, window=window):
+            return optimal_stopping(target, give_up, window)
+        case PythonPolicy(target=factory, args=args):
+            policy: Policy = made(config.document, path, factory, args)
+            return policy
+        case _:
+            assert_never(rule.policy)
+
+
+def _scorer(config: Config) -> Scorer | None:
+    match config.settings.prm:
+        case None:
+            return None
+        case PythonPrm(target=target, args=args):
+            scorer: Scorer = made(config.document, ("prm",), target, args, "score")
+            return scorer
+        case LabPrm():
+            return _load_lab()
+        case TransformersPrm() as prm:
+            return _load_transformers(config, prm)
+        case _:
+            assert_never(config.settings.prm)
+
+
+def _verifier(config: Config, rules: Sequence[Rule]) -> Verifier | None:
+    verifiers: dict[str, Verifier] = {}
+    for name, policy in config.settings.policies.items():
+        if isinstance(policy, BestOfN) and policy.verifier is not None:
+            spec = policy.verifier
+            path = ("policies", name, "verifier")
+            verifiers[name] = made(config.document, path, spec.target, spec.args, "verify")
+    if len(verifiers) < 2:
+        return next(iter(verifiers.values()), None)
+    return VerifierOfRule(tuple((rule.when, verifiers.get(rule.name)) for rule in rules))
+
+
+def _load_transformers(config: Config, prm: TransformersPrm) -> Scorer:
+    from adaptive_middleware.scoring.local import load_scorer  # noqa: PLC0415 - loads torch
+
+    folder = config.resolved(prm.model)
+    return load_scorer(
+        folder if folder.exists() else prm.model,
+        family=prm.family,
+        device=prm.device,
+        dtype=prm.dtype,
+        max_length=prm.max_length,
+        batch_tokens=prm.batch_tokens,
+        sha256=prm.sha256_files or prm.sha256,
+    )
+
+
+def _load_lab() -> Scorer:
+    from adaptive_middleware import lab  # noqa: PLC0415 - loads torch
+    from adaptive_middleware.scoring.local import load_scorer  # noqa: PLC0415 - loads torch
+
+    return load_scorer(lab.PRM)
+
+
+def _calibrator(config: Config, scorer: Scorer | None) -> Calibrator:  # noqa: ARG001 - until bundles exist
+    return uncalibrated

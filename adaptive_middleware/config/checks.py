@@ -1,0 +1,99 @@
+"""Rules between keys: what is wrong although every key by itself is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from adaptive_middleware.config.document import Document, KeyPath, Problem, dotted
+from adaptive_middleware.config.schema import (
+    BestOfN,
+    FixedPolicy,
+    InstanceAdaptivePolicy,
+    PolicyRule,
+    Settings,
+    TransformersPrm,
+    When,
+)
+
+
+def written_problems(document: Document) -> list[Problem]:
+    """Problems that can be seen in the keys alone, whatever else is wrong with their values."""
+    found = []
+    policies = document.value.get("policies") if isinstance(document.value, dict) else None
+    for name, policy in policies.items() if isinstance(policies, dict) else ():
+        if not isinstance(policy, dict):
+            continue
+        path = ("policies", name)
+        if name == "default" and "when" in policy:
+            message = "policies.default has a 'when', but it is for all other calls; remove it, or rename the policy"
+            found.append(Problem(message, (*path, "when"), document.at((*path, "when"), key=True)))
+        elif name != "default" and "when" not in policy:
+            message = f"key 'when' is missing in {dotted(path)}; add it, or name the policy 'default'"
+            found.append(Problem(message, (*path, "when"), document.at(path, key=True)))
+    return found
+
+
+def contradictions(document: Document, settings: Settings) -> list[Problem]:
+    """Keys of a valid document that cannot all be meant."""
+    found = [*_without_prm(settings), *_shadowed(settings)]
+    prm = settings.prm
+    if isinstance(prm, TransformersPrm) and prm.sha256 and prm.sha256_files:
+        found.append((("prm", "sha256"), "and prm.sha256_files cannot both be given; remove one"))
+    for name, policy in settings.policies.items():
+        path = ("policies", name)
+        if policy.when is not None and policy.when == When():
+            found.append(((*path, "when"), "has no condition; give tags, model or call_site"))
+        if isinstance(policy, BestOfN):
+            found += _limits(policy, path)
+    return [Problem(f"{dotted(path)} {message}", path, document.at(path)) for path, message in found]
+
+
+def _without_prm(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
+    has_prm = settings.prm is not None
+    if settings.calibration not in {None, "none"} and not has_prm:
+        yield ("calibration",), "is given, but there are no scores to calibrate; add 'prm', or remove it"
+    for name, policy in settings.policies.items():
+        if isinstance(policy, BestOfN) and isinstance(policy.policy, InstanceAdaptivePolicy):
+            path = ("policies", name, "policy", "kind")
+            if not has_prm:
+                yield path, "is 'instance-adaptive', which decides from scores; add 'prm', or use 'agreement'"
+            elif not policy.score_question:
+                at = ("policies", name, "score_question")
+                yield at, "is false, but 'instance-adaptive' decides from the question's score; remove it"
+
+
+def _limits(policy: BestOfN, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    asked, key = wanted(policy)
+    if policy.max_samples is not None and asked is not None and asked > policy.max_samples:
+        more = (
+            f"is {asked}, more than max_samples ({policy.max_samples}) allows; lower it, or raise max_samples"
+        )
+        yield (*path, "policy", key), more
+
+
+def wanted(policy: BestOfN) -> tuple[int | None, str]:
+    """The number of samples that the stopping policy names itself, and under which key."""
+    match policy.policy:
+        case FixedPolicy(n=n):
+            return n, "n"
+        case InstanceAdaptivePolicy(cap=cap):
+            return cap, "cap"
+        case _:
+            return None, ""
+
+
+def _shadowed(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
+    """Policies that never apply, because an earlier one takes all of their calls."""
+    earlier: list[tuple[str, PolicyRule]] = []
+    for name, policy in settings.policies.items():
+        for other, candidate in earlier:
+            if policy.when and candidate.when and _covers(candidate.when, policy.when):
+                yield ("policies", name, "when"), f"never applies: {other!r} above takes all of these calls"
+                break
+        earlier.append((name, policy))
+
+
+def _covers(general: When, special: When) -> bool:
+    tags = set(general.tags or ()) <= set(special.tags or ())
+    model = general.model in {None, special.model}
+    return tags and model and general.call_site in {None, special.call_site}

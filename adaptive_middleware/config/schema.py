@@ -1,0 +1,235 @@
+"""Schema version 1: every key that a configuration may hold, with its type, range, default and meaning.
+
+The models are strict (no text for numbers, no booleans for numbers), frozen, and know no extra keys. The JSON
+schema for editors is made from them, so a description here is what an editor shows.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+Text = Annotated[str, Field(min_length=1)]
+Probability = Annotated[float, Field(gt=0, lt=1)]
+Samples = Annotated[int, Field(ge=1, le=1024)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Tokens = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Target = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Arguments = dict[str, Any]
+
+_TARGET = "Where to import the factory from, as 'package.module:name'. It is called with `args`."
+_ARGS = "Keyword arguments of the factory; any values."
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+class TransformersPrm(_Model):
+    """A process reward model in this process, loaded with transformers."""
+
+    kind: Literal["transformers"] = Field(description="A local checkpoint, run in this process.")
+    model: Text = Field(description="Folder of the checkpoint (relative to this file), or its name.")
+    device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d{1,3})?)$")] = Field(
+        "cpu", description="Where it runs: cpu, mps, cuda, or cuda:0, cuda:1, ..."
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="Number format it runs in."
+    )
+    family: (
+        Literal["qwen-math-prm", "skywork-prm", "reasoneval", "math-shepherd", "rlhflow", "judge"] | None
+    ) = Field(None, description="How the model reads steps; told from its tensors when absent.")
+    max_length: Annotated[int, Field(ge=16, le=1_000_000)] = Field(
+        4096, description="Window in tokens; longer inputs lose their first steps."
+    )
+    batch_tokens: Annotated[int, Field(ge=16, le=10_000_000)] = Field(
+        16_384, description="Most tokens of one forward pass, padding counted."
+    )
+    sha256: Digest | None = Field(None, description="Digest of the only weights file; any other is refused.")
+    sha256_files: Annotated[dict[Text, Digest], Field(min_length=1)] | None = Field(
+        None, description="Digest of every weights file, by file name, where there are several."
+    )
+
+
+class LabPrm(_Model):
+    """The small process reward model that ships with this package (arithmetic word problems only)."""
+
+    kind: Literal["lab"] = Field(description="The embedded process reward model, for trying things out.")
+
+
+class PythonPrm(_Model):
+    """Your own scorer: an object with the method `score(request, paths)`."""
+
+    kind: Literal["python"] = Field(description="A scorer made by your own factory.")
+    target: Target = Field(description=_TARGET)
+    args: Arguments = Field(default_factory=dict, description=_ARGS)
+
+
+Prm = Annotated[TransformersPrm | LabPrm | PythonPrm, Field(discriminator="kind")]
+
+
+class FixedPolicy(_Model):
+    """Always the same number of samples: the baseline."""
+
+    kind: Literal["fixed"] = Field(description="Always n samples.")
+    n: Samples = Field(description="Samples of every call.")
+
+
+class InstanceAdaptivePolicy(_Model):
+    """N from the difficulty of the question, decided once (Park et al. 2025)."""
+
+    kind: Literal["instance-adaptive"] = Field(description="N from the question's calibrated difficulty.")
+    confidence: Probability = Field(0.99, description="Wanted probability that one sample at least is right.")
+    cap: Samples | None = Field(
+        None, description="Most samples, however hard the question; else max_samples."
+    )
+
+
+class AgreementPolicy(_Model):
+    """Draw until the leading answer will stay the leader (Adaptive-Consistency); needs no scorer."""
+
+    kind: Literal["agreement"] = Field(description="Stop when the leading answer will stay the leader.")
+    confidence: Probability = Field(0.95, description="Wanted probability that the leader stays ahead.")
+    window: Samples = Field(1, description="Samples drawn at a time.")
+
+
+class OptimalStoppingPolicy(_Model):
+    """Draw while another sample is worth its price: the default."""
+
+    kind: Literal["optimal-stopping"] = Field(
+        description="Stop when sure enough, or when more will not help."
+    )
+    target: Probability = Field(0.95, description="Stop when the best answer is right with this probability.")
+    give_up: Probability = Field(
+        0.01,
+        description="Stop when one more sample gains less than this: its price in probability of success.",
+    )
+    window: Samples = Field(1, description="Samples drawn at a time after the first one.")
+
+
+class PythonPolicy(_Model):
+    """Your own policy: a callable from a state to a decision, or to a number of further samples."""
+
+    kind: Literal["python"] = Field(description="A policy made by your own factory.")
+    target: Target = Field(description=_TARGET)
+    args: Arguments = Field(default_factory=dict, description=_ARGS)
+
+
+StoppingPolicy = Annotated[
+    FixedPolicy | InstanceAdaptivePolicy | AgreementPolicy | OptimalStoppingPolicy | PythonPolicy,
+    Field(discriminator="kind"),
+]
+
+
+class PythonVerifier(_Model):
+    """Your own exact check: an object with the method `verify(request, paths)`."""
+
+    kind: Literal["python"] = Field(description="A verifier made by your own factory.")
+    target: Target = Field(description=_TARGET)
+    args: Arguments = Field(default_factory=dict, description=_ARGS)
+
+
+class When(_Model):
+    """Which calls a policy is for: all given conditions must hold."""
+
+    tags: Annotated[tuple[Text, ...], Field(strict=False, min_length=1)] | None = Field(
+        None, description="Tags that the call must carry, every one of them."
+    )
+    model: Text | None = Field(None, description="Pattern of the wrapped model's name, such as 'o*'.")
+    call_site: Text | None = Field(None, description="Pattern of the call site's name, such as 'planner.*'.")
+
+
+class Limits(_Model):
+    """What one call may cost. A call over a limit returns the best answer it has."""
+
+    tokens: Tokens | None = Field(None, description="Most completion tokens of all samples of one call.")
+    seconds: Seconds | None = Field(None, description="Most wall-clock seconds from the start of the call.")
+
+
+class Budget(_Model):
+    """Limits for every policy that does not set its own."""
+
+    per_call: Limits = Field(default_factory=Limits, description="Limits of one call.")
+
+
+class _AnyPolicy(_Model):
+    when: When | None = Field(
+        None, description="Which calls this policy is for; every policy but `default` needs it."
+    )
+    budget: Limits = Field(
+        default_factory=Limits, description="Limits of one call, in place of those of budget.per_call."
+    )
+
+
+class PassThrough(_AnyPolicy):
+    """One plain call, exactly as without this middleware."""
+
+    strategy: Literal["pass-through"] = Field(description="One plain call, unscored.")
+
+
+class BestOfN(_AnyPolicy):
+    """Several samples, as many as the policy asks for; the best one is returned."""
+
+    strategy: Literal["best-of-n"] = Field(description="Draw samples while the policy asks; return the best.")
+    policy: StoppingPolicy = Field(
+        default_factory=lambda: OptimalStoppingPolicy(kind="optimal-stopping"),
+        description="How many samples a call gets; optimal-stopping when absent.",
+    )
+    max_samples: Samples | None = Field(
+        None, description="Most samples of one call; when absent, the policy's own n or cap, else 16."
+    )
+    select: Literal["argmax", "calibrated-vote", "majority"] = Field(
+        "argmax",
+        description="Which sample is returned: the highest calibrated probability, a vote weighted by it, or a "
+        "plain vote. Verified samples win in all three; without scores all three are a plain vote.",
+    )
+    score_question: bool = Field(
+        True, description="Score the question alone first, to know how hard it is before the first sample."
+    )
+    verifier: PythonVerifier | None = Field(None, description="Exact check of every sample.")
+
+
+PolicyRule = Annotated[PassThrough | BestOfN, Field(discriminator="strategy")]
+
+
+class Settings(_Model):
+    """Configuration of adaptive_middleware: which calls get how much compute."""
+
+    version: Annotated[int, Field(ge=1, le=1)] = Field(description="Version of this schema: 1.")
+    prm: Prm | None = Field(None, description="Process reward model; absent: decide by votes alone.")
+    calibration: Text | None = Field(
+        None,
+        description="Calibration bundle (a JSON file, relative to this file), 'lab' for the embedded one, or "
+        "'none': raw scores taken at their word.",
+    )
+    policies: dict[Text, PolicyRule] = Field(
+        default_factory=dict,
+        description="Policies by name. The first one in file order whose `when` holds is used; `default` is "
+        "for all other calls (absent: one plain call).",
+    )
+    budget: Budget = Field(default_factory=Budget, description="Limits of all calls.")
+
+
+class _EditorSchema(GenerateJsonSchema):
+    """Draft 2020-12, where an optional key may be left out but not be null: as the reader has it."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        made = super().default_schema(schema)
+        if made.get("default", 0) is None:
+            del made["default"]
+        return made
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of a configuration, for editors and for `jsonschema` checkers."""
+    made = Settings.model_json_schema(schema_generator=_EditorSchema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
