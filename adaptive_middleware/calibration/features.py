@@ -1,0 +1,85 @@
+"""What the calibrator looks at: a path's kind and a few numbers, each the logit of a probability.
+
+The raw score of the last step, the lowest and the mean step score, the step count, and, where the sampler
+gives them, the least likely token and the geometric mean probability of the tokens. Only the minimum and the
+mean of the token log-probabilities enter, so a recording needs to keep no more than the pair [min, mean].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import exp, fsum, isfinite, log, log1p
+
+from adaptive_middleware.errors import CalibrationError
+
+QUESTION, PARTIAL, FINISHED, ANY = "question", "partial", "finished", "any"
+KINDS = (QUESTION, PARTIAL, FINISHED)
+PLAIN = ("last", "min", "mean", "steps", "done")
+WITH_LOGPROBS = (*PLAIN, "logprob_min", "logprob_mean")
+SUFFIX = "+logprobs"
+_CLAMP = 1e-6
+
+
+def kind_of(steps: int, done: bool) -> str:
+    """`question` (no steps: the question alone), `finished` or `partial`.
+
+    >>> kind_of(0, False), kind_of(2, False), kind_of(2, True)
+    ('question', 'partial', 'finished')
+    """
+    if steps == 0:
+        return QUESTION
+    return FINISHED if done else PARTIAL
+
+
+def summary(logprobs: Sequence[float] | None) -> tuple[float, float] | None:
+    """(min, mean) of token log-probabilities (natural log), or None when there are none to use.
+
+    Two ascending numbers are read as the pair [min, mean] of a recording, so that a recorded path and a
+    sampled one give the same features (an answer of exactly two tokens is read so, too).
+
+    >>> summary([-0.5, -0.1, -0.3])
+    (-0.5, -0.3)
+    >>> summary((-0.5, -0.3))
+    (-0.5, -0.3)
+    """
+    if not logprobs or any(value != value for value in logprobs):  # noqa: PLR0124 - NaN is unequal to itself
+        return None
+    if len(logprobs) == 2 and logprobs[0] <= logprobs[1]:
+        return (logprobs[0], logprobs[1])
+    finite = [value for value in logprobs if isfinite(value)]
+    return (min(logprobs), fsum(finite) / len(finite)) if finite else None
+
+
+def features(
+    scores: Sequence[float], steps: int, done: bool, logprobs: tuple[float, float] | None
+) -> dict[str, float]:
+    """Named features of a path. `scores` are its raw step scores in [0, 1], `logprobs` the pair (min, mean).
+
+    Every probability is clamped to [1e-6, 1 - 1e-6] before its logit. Scores may be fewer than steps (left
+    truncation): the lowest and the mean are then those of the scored steps.
+
+    Raises `CalibrationError` when there is no score, or one is NaN or out of range.
+    """
+    if not scores:
+        message = "a path without scores cannot be calibrated: leave paths with rejected scores out"
+        raise CalibrationError(message)
+    for i, score in enumerate(scores):
+        if not 0 <= score <= 1:
+            message = f"step score {i} is {score!r}, not in [0, 1]: check the process reward model's output"
+            raise CalibrationError(message)
+    values = {
+        "last": _logit(scores[-1]),
+        "min": _logit(min(scores)),
+        "mean": _logit(fsum(scores) / len(scores)),
+        "steps": log1p(steps),
+        "done": float(done),
+    }
+    if logprobs is not None:
+        values["logprob_min"] = _logit(exp(min(logprobs[0], 0.0)))
+        values["logprob_mean"] = _logit(exp(min(logprobs[1], 0.0)))
+    return values
+
+
+def _logit(probability: float) -> float:
+    clamped = min(max(probability, _CLAMP), 1 - _CLAMP)
+    return log(clamped / (1 - clamped))
