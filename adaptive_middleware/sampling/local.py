@@ -1,0 +1,241 @@
+"""A language model in this process, as a sampler."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path as FilePath
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from adaptive_middleware import pretrained
+from adaptive_middleware.errors import ConfigError, SamplerError
+from adaptive_middleware.steps import split_steps
+from adaptive_middleware.types import Path, Request, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How to draw: `temperature` 0 is greedy, `top_p` in (0, 1], at most `max_new_tokens` per answer.
+
+    With a `seed`, the k-th call of a sampler for a given prompt draws the same answers in every process;
+    without one, it does not. Raises `ConfigError` for values outside their ranges.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_new_tokens: int = 512
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.temperature < math.inf and 0 < self.top_p <= 1 and self.max_new_tokens >= 1):
+            message = f"{self!r} is out of range: temperature >= 0, 0 < top_p <= 1, max_new_tokens >= 1"
+            raise ConfigError(message)
+
+
+class LocalSampler:
+    """The `Sampler` port over a causal language model: n answers in one batched generation with a KV cache.
+
+    Prompts are the chat template of `request.messages` where these are dicts with role and content, else
+    of `request.text`; a tokenizer without a template gets the bare text. `logprobs` of a path are the
+    natural log-probabilities of its tokens, its end token included, in the model's own distribution:
+    before temperature and top-p. `raw` is the text. One call at a time owns the device and, while it
+    draws, torch's random state, which it restores.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: Any,  # noqa: ANN401 - a transformers model
+        tokenizer: Any,  # noqa: ANN401
+        generation: Generation = Generation(),
+        *,
+        origin: Callable[[], LocalSampler] | None = None,
+    ) -> None:
+        self.id = name
+        self._model, self._tokenizer, self._generation = model, tokenizer, generation
+        self._ends = _end_ids(model, tokenizer)
+        self._seed = secrets.randbits(64) if generation.seed is None else generation.seed
+        self._calls, self._device, self._origin = 0, threading.Lock(), origin
+
+    def __reduce__(self) -> tuple[Callable[[], LocalSampler], tuple[()]]:
+        if self._origin is None:
+            message = f"the sampler {self.id!r} was not built by load_sampler and cannot be pickled"
+            raise TypeError(message)
+        return self._origin, ()
+
+    def __deepcopy__(self, memo: dict[int, object]) -> LocalSampler:
+        return self
+
+    def sample(self, request: Request, n: int) -> list[Path]:
+        """`n` independent answers; raises `SamplerError` for an empty prompt or one that fills the window.
+
+        The first path carries the prompt tokens and the request count, every path its own tokens.
+        """
+        with self._device:
+            prompt = self._prompt(request)
+            room = self._room(len(prompt))
+            self._calls += 1
+            with _seeded(self._model.device, _mixed(self._seed, self._calls, prompt)):
+                tokens, logprobs = self._generate(prompt, n, room)
+        answers = zip(tokens, logprobs, strict=True)
+        return [self._path(ids, logs, len(prompt) if k == 0 else 0) for k, (ids, logs) in enumerate(answers)]
+
+    def _prompt(self, request: Request) -> list[int]:
+        chat = _chat(request.messages) or [{"role": "user", "content": request.text}]
+        if self._tokenizer.chat_template:
+            text = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+            ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        else:
+            ids = self._tokenizer("\n\n".join(message["content"] for message in chat))["input_ids"]
+        if not ids:
+            message = "the prompt is empty, and the model has no token to begin with: give the request a text"
+            raise SamplerError(message)
+        return list(ids)
+
+    def _room(self, prompt: int) -> int:
+        window = self._model.config.max_position_embeddings
+        if prompt >= window:
+            message = f"the prompt has {prompt} tokens and the window of {self.id!r} only {window}: shorten the prompt"
+            raise SamplerError(message)
+        return int(min(self._generation.max_new_tokens, window - prompt))
+
+    @torch.inference_mode()
+    def _generate(
+        self, prompt: Sequence[int], n: int, room: int
+    ) -> tuple[list[list[int]], list[list[float]]]:
+        """Token ids after the prompt, without padding, and their log-probabilities."""
+        settings = self._generation
+        how: dict[str, Any] = {"do_sample": False}
+        if settings.temperature > 0:
+            how = {
+                "do_sample": True,
+                "temperature": settings.temperature,
+                "top_p": settings.top_p,
+                "top_k": 0,
+            }
+        config = GenerationConfig(  # type: ignore[no-untyped-call]
+            max_new_tokens=room,
+            eos_token_id=self._ends,
+            pad_token_id=self._ends[0] if self._ends else 0,
+            **how,
+        )
+        ids = torch.tensor([list(prompt)] * n, device=self._model.device)
+        record = _Record()
+        out = self._model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            generation_config=config,
+            logits_processor=LogitsProcessorList([record]),
+        )
+        record.close(out)
+        tokens = [self._until_end(row) for row in out[:, len(prompt) :].tolist()]
+        logprobs = torch.stack(record.taken, dim=-1).tolist()
+        return tokens, [logs[: len(row)] for logs, row in zip(logprobs, tokens, strict=True)]
+
+    def _until_end(self, ids: list[int]) -> list[int]:
+        ends = [index for index, token in enumerate(ids) if token in self._ends]
+        return ids[: ends[0] + 1] if ends else ids
+
+    def _path(self, ids: list[int], logprobs: list[float], prompt: int) -> Path:
+        ended = bool(ids) and ids[-1] in self._ends
+        text = self._tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True)
+        return Path(
+            tuple(split_steps(text)),
+            done=ended,
+            finish_reason="stop" if ended else "length",
+            logprobs=tuple(logprobs),
+            usage=Usage(prompt_tokens=prompt, completion_tokens=len(ids), requests=int(prompt > 0)),
+            raw=text,
+        )
+
+
+class _Record(LogitsProcessor):
+    """Notes the log-probability of each token drawn, keeping one step of the vocabulary in memory.
+
+    Custom processors run before temperature and top-p, so this sees the model's own distribution.
+    """
+
+    def __init__(self) -> None:
+        self.taken: list[torch.Tensor] = []
+        self._open: torch.Tensor | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self.close(input_ids)
+        self._open = scores.float().log_softmax(-1)
+        return scores
+
+    def close(self, input_ids: torch.Tensor) -> None:
+        """Look up the last token of each row in the distribution that it was drawn from."""
+        if self._open is not None:
+            self.taken.append(self._open.gather(-1, input_ids[:, -1:]).squeeze(-1))
+
+
+def load_sampler(  # noqa: PLR0913 - one keyword per setting of the sampler in the configuration
+    model: str | FilePath,
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    max_new_tokens: int = 512,
+    seed: int | None = None,
+    sha256: str | Mapping[str, str] | None = None,
+) -> LocalSampler:
+    """Load a causal language model from a folder, or by its hub name.
+
+    `dtype` is float32, bfloat16 or float16; the settings of generation are those of `Generation`; `sha256`
+    is described in `checkpoint.open_checkpoint`. Raises `CheckpointError` and `ConfigError`.
+    """
+    generation = Generation(temperature, top_p, max_new_tokens, seed)
+    origin = partial(
+        load_sampler, model, device=device, dtype=dtype, temperature=temperature, top_p=top_p,
+        max_new_tokens=max_new_tokens, seed=seed, sha256=sha256,
+    )  # fmt: skip
+    place, number = pretrained.device_and_dtype(device, dtype)
+    checkpoint = pretrained.find(model, sha256)
+    tokenizer = pretrained.load_tokenizer(checkpoint)
+    network = pretrained.load_model(AutoModelForCausalLM, checkpoint, place, number)
+    return LocalSampler(pretrained.name_of(model, checkpoint), network, tokenizer, generation, origin=origin)
+
+
+def _end_ids(model: Any, tokenizer: Any) -> list[int]:  # noqa: ANN401
+    """Ids that end an answer, by the model's generation config and by its tokenizer."""
+    own = model.generation_config.eos_token_id
+    named = own if isinstance(own, list) else [own]
+    return sorted({int(end) for end in [*named, tokenizer.eos_token_id] if end is not None})
+
+
+def _chat(messages: Sequence[object]) -> list[dict[str, str]]:
+    """The messages, where all are dicts with a text content; otherwise none."""
+    chat = [
+        {"role": str(message["role"]), "content": message["content"]}
+        for message in messages
+        if isinstance(message, dict) and "role" in message and isinstance(message.get("content"), str)
+    ]
+    return chat if len(chat) == len(messages) else []
+
+
+def _mixed(seed: int, call: int, prompt: Sequence[int]) -> int:
+    """A 63-bit seed for one call, different for each call and each prompt."""
+    digest = hashlib.sha256(f"{seed}:{call}:{list(prompt)}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+@contextmanager
+def _seeded(place: torch.device, seed: int) -> Iterator[None]:
+    """Torch's random state set for one call, and put back after it."""
+    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+        if place.type == "cuda":
+            with torch.cuda.device(place):
+                torch.cuda.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        yield
