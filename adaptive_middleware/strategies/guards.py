@@ -21,8 +21,8 @@ def fail_open(flow: Flow[Outcome], request: Request) -> Flow[Outcome]:
 
     A scorer that raises is answered with rejected scores, so that the strategy goes on with votes. When
     the strategy itself fails (a policy or a calibrator that raises), the first usable answer drawn so
-    far is returned, or one plain call is made. Errors of the sampler and of budgets pass through: they
-    are the caller's to see.
+    far is returned, or one plain call is made. Errors of the sampler before there is an answer, and of
+    budgets, pass through: they are the caller's to see. A draw that fails later only loses its samples.
     """
     watch = _Watch()
     try:
@@ -95,6 +95,8 @@ class _Watch:
         except Exception as error:
             if isinstance(effect, Score) and not isinstance(error, BudgetError):
                 return [_rejected(error)] * len(effect.paths)
+            if isinstance(effect, Sample) and self.drawn and not isinstance(error, BudgetError):
+                return [_failed(error)] * effect.n
             self.passed_on = error
             raise
         if isinstance(effect, Sample):
@@ -136,6 +138,10 @@ class _Limits:
             message = f"{self.spent} of {self.tokens} tokens are spent; one more sample may cost {worst}"
             raise TokensExceeded(message)
         return replace(effect, n=min(effect.n, affordable))
+
+
+def _failed(error: Exception) -> Path:
+    return Path(error=f"{type(error).__name__}: {error}", usage=Usage(requests=1))
 
 
 def _rejected(error: Exception) -> StepScores:

@@ -183,3 +183,12 @@ def test_guards_hand_errors_to_the_inner_flow_and_its_last_word_to_the_caller(gu
 def test_budget_errors_are_one_family() -> None:
     assert issubclass(DeadlineExceeded, BudgetError)
     assert issubclass(TokensExceeded, BudgetError)
+
+
+def test_a_draw_that_fails_after_the_first_answer_loses_its_samples_only() -> None:
+    sampler = ScriptedSampler(["1", ConnectionError("reset"), "2"])
+    one_by_one = best_of_n(lambda _state: 1, max_samples=3, score=False)
+    outcome = run(fail_open(one_by_one(REQUEST), REQUEST), Ports(sampler))
+    assert [candidate.path.text for candidate in outcome.considered] == ["1", "2"]
+    assert [path.error for path in outcome.failed] == ["ConnectionError: reset"]
+    assert outcome.degraded == ("sample failed: ConnectionError: reset",)
