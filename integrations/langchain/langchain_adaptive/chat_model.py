@@ -1,0 +1,197 @@
+"""A chat model around a chat model: the middleware decides how many samples each call takes."""
+
+# ruff: noqa: ANN401 - the framework's signatures
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
+from typing import Any, Self, cast
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableConfig, ensure_config
+from pydantic import Field, PrivateAttr, model_validator
+
+from adaptive_middleware.errors import ConfigError
+from adaptive_middleware.middleware import Middleware
+from adaptive_middleware.types import Request
+from langchain_adaptive.delegation import DelegatingChatModel
+from langchain_adaptive.paths import final_result
+from langchain_adaptive.requests import STREAMING, Origin, inner_arguments, to_request
+from langchain_adaptive.sampler import ChatSampler
+from langchain_adaptive.streaming import only_chunk, streams, without_stream
+
+RunManager = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+class AdaptiveChatModel(DelegatingChatModel):
+    """`inner`, with `middleware` deciding what each call may cost. A chat model like any other.
+
+    A call is one run in callbacks and traces, whatever it draws. Its message is the inner model's own;
+    `usage_metadata` is the sum over all samples, and `response_metadata["adaptive"]` the report when the
+    middleware did more than pass the call through. `max_concurrency` bounds the samples of one call that
+    are under way at the same time; `native_n` draws several with one request (`n=`) from providers that
+    can. Raises `ConfigError` for an `inner` that cannot be wrapped.
+    """
+
+    middleware: Middleware = Field(default_factory=Middleware, exclude=True, repr=False)
+    max_concurrency: int = Field(default=16, ge=1)
+    native_n: bool = False
+    _digest: tuple[Middleware, str] | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _check_native_n(self) -> Self:
+        if self.native_n and "n" not in type(self.inner).model_fields:
+            message = (
+                f"native_n is set, but {type(self.inner).__name__} has no field n to ask for choices with"
+            )
+            raise ConfigError(message)
+        return self
+
+    def stream(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - the framework's name
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """The answer in chunks: as the inner model streams them, or in one when it had to be chosen."""
+        STREAMING.set(Origin.of_config(ensure_config(config), self.tags))
+        yield from super().stream(input, config, stop=stop, **kwargs)
+
+    async def astream(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - the framework's name
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """As `stream`."""
+        STREAMING.set(Origin.of_config(ensure_config(config), self.tags))
+        chunks = super().astream(input, config, stop=stop, **kwargs)
+        async with aclosing(cast("AsyncGenerator[AIMessageChunk]", chunks)) as open_chunks:
+            async for chunk in open_chunks:
+                yield chunk
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return self._answer(self._request(messages, stop, run_manager, kwargs), run_manager)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return await self._aanswer(self._request(messages, stop, run_manager, kwargs), run_manager)
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        request = self._request(messages, stop, run_manager, kwargs)
+        if self._streams_live(request, async_api=False):
+            if self.inner.rate_limiter is not None:
+                self.inner.rate_limiter.acquire(blocking=True)
+            stream = self.inner._stream  # noqa: SLF001 - the extension point of chat models
+            yield from stream(messages, **inner_arguments(stream, request, run_manager))
+            return
+        chunk = only_chunk(self._answer(without_stream(request), run_manager))
+        if run_manager is not None:
+            run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+        yield chunk
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        request = self._request(messages, stop, run_manager, kwargs)
+        if self._streams_live(request, async_api=True):
+            if self.inner.rate_limiter is not None:
+                await self.inner.rate_limiter.aacquire(blocking=True)
+            stream = self.inner._astream  # noqa: SLF001 - the extension point of chat models
+            chunks = stream(messages, **inner_arguments(stream, request, run_manager))
+            async with aclosing(cast("AsyncGenerator[ChatGenerationChunk]", chunks)) as open_chunks:
+                async for chunk in open_chunks:
+                    yield chunk
+            return
+        chunk = only_chunk(await self._aanswer(without_stream(request), run_manager))
+        if run_manager is not None:
+            await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+        yield chunk
+
+    def _answer(self, request: Request, manager: RunManager | None) -> ChatResult:
+        sampler = self._sampler(request, manager)
+        return final_result(self.middleware.run(request, sampler), sampler.results, self.inner)
+
+    async def _aanswer(self, request: Request, manager: RunManager | None) -> ChatResult:
+        sampler = self._sampler(request, manager)
+        return final_result(await self.middleware.arun(request, sampler), sampler.results, self.inner)
+
+    def _request(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        manager: RunManager | None,
+        kwargs: dict[str, Any],
+    ) -> Request:
+        origin = STREAMING.get() if manager is None else Origin.of_run(manager)
+        return to_request(messages, stop, {**self.inner_kwargs, **kwargs}, self.inner, origin)
+
+    def _sampler(self, request: Request, manager: RunManager | None) -> ChatSampler:
+        told = manager if self.middleware.rule(request).passes_through else None
+        return ChatSampler(self.inner, self.max_concurrency, self.native_n, told)
+
+    def _streams_live(self, request: Request, *, async_api: bool) -> bool:
+        return streams(self.inner, async_api=async_api) and self.middleware.rule(request).passes_through
+
+    def _should_stream(
+        self, *, async_api: bool, run_manager: RunManager | None = None, **kwargs: Any
+    ) -> bool:
+        """Whether the inner model would stream; a call that is not passed through is then one chunk."""
+        if self._streaming_disabled(**kwargs):
+            return False
+        if run_manager is not None:
+            STREAMING.set(Origin.of_run(run_manager))
+        return self.inner._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)  # noqa: SLF001
+
+    def _should_use_protocol_streaming(
+        self, *, async_api: bool, run_manager: RunManager | None = None, **kwargs: Any
+    ) -> bool:
+        ours = super()._should_use_protocol_streaming(async_api=async_api, run_manager=run_manager, **kwargs)
+        return ours and streams(self.inner, async_api=async_api)
+
+    @property
+    def _llm_type(self) -> str:
+        return f"adaptive-{self.inner._llm_type}"  # noqa: SLF001
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        """The inner model's parameters and a digest of our rules: together they make the cache's key."""
+        if self._digest is None or self._digest[0] is not self.middleware:
+            described = f"{self.middleware.rules!r} {type(self.middleware.scorer).__name__}"
+            stable = _ADDRESS.sub("", described).encode()
+            self._digest = (self.middleware, hashlib.sha256(stable).hexdigest()[:16])
+        theirs = {**self.inner._identifying_params, **self.inner_kwargs}  # noqa: SLF001
+        return {**theirs, "adaptive": self._digest[1]}

@@ -1,0 +1,60 @@
+"""Streams: whether a model has one, and a finished answer as a stream of a single chunk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+
+from adaptive_middleware.types import Request
+
+STREAM_ARGUMENTS = frozenset({"stream", "stream_usage", "stream_options"})
+"""Arguments that only a request for a stream may carry."""
+
+
+def streams(model: BaseChatModel, *, async_api: bool) -> bool:
+    """Whether `model` has a stream of its own; the asynchronous one may be the synchronous one."""
+    cls = type(model)
+    synchronous = cls._stream is not BaseChatModel._stream  # noqa: SLF001
+    return synchronous or (async_api and cls._astream is not BaseChatModel._astream)  # noqa: SLF001
+
+
+def only_chunk(result: ChatResult) -> ChatGenerationChunk:
+    """The result's one generation as the first and last chunk of a stream.
+
+    Tool calls become complete tool call chunks; the response metadata carries what a message gets
+    when it is not streamed, without the provider's token usage, which `usage_metadata` says.
+    """
+    (generation,) = result.generations
+    message = generation.message
+    output = {name: value for name, value in (result.llm_output or {}).items() if name != "token_usage"}
+    info = generation.generation_info or {}
+    extra = {name: value for name, value in message.additional_kwargs.items() if name != "tool_calls"}
+    chunk = AIMessageChunk(
+        content=message.content,
+        additional_kwargs=extra,
+        response_metadata={**output, **info, **message.response_metadata},
+        id=message.id,
+        name=message.name,
+        usage_metadata=message.usage_metadata if isinstance(message, AIMessage) else None,
+        tool_call_chunks=_call_chunks(message) if isinstance(message, AIMessage) else [],
+        chunk_position="last",
+    )
+    return ChatGenerationChunk(message=chunk)
+
+
+def without_stream(request: Request) -> Request:
+    """The request without what only a request for a stream may carry."""
+    kept = {name: value for name, value in request.parameters.items() if name not in STREAM_ARGUMENTS}
+    return replace(request, parameters=kept)
+
+
+def _call_chunks(message: AIMessage) -> list[Any]:
+    calls = [(c["name"], json.dumps(c["args"], ensure_ascii=False), c["id"]) for c in message.tool_calls]
+    calls += [(c["name"] or "", c["args"] or "", c["id"]) for c in message.invalid_tool_calls]
+    return [tool_call_chunk(name=n, args=a, id=i, index=k) for k, (n, a, i) in enumerate(calls)]
