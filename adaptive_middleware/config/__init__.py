@@ -13,12 +13,21 @@ from pydantic import ValidationError
 
 from adaptive_middleware.config.build import Config, Plan
 from adaptive_middleware.config.checks import contradictions, written_problems
-from adaptive_middleware.config.document import Document, Problem, from_mapping, in_order, refusal, unusable
+from adaptive_middleware.config.document import (
+    Document,
+    Place,
+    Problem,
+    from_mapping,
+    in_order,
+    refusal,
+    unusable,
+)
 from adaptive_middleware.config.problems import schema_problems
 from adaptive_middleware.config.schema import Settings, json_schema
 from adaptive_middleware.config.source import read_file
+from adaptive_middleware.config.summary import summary
 
-__all__ = ["Config", "Plan", "Problem", "check", "json_schema", "load"]
+__all__ = ["Config", "Plan", "Problem", "check", "json_schema", "load", "refusal", "summary"]
 
 
 def load(source: str | PathLike[str] | Mapping[str, object]) -> Config:
@@ -47,8 +56,9 @@ def check(source: str | PathLike[str] | Mapping[str, object]) -> Config | tuple[
 
 
 def _checked(document: Document) -> Config | tuple[Problem, ...]:
-    if document.problems and document.value is None:
-        return document.problems
+    if document.value is None:
+        empty = Problem("the document is empty; begin with 'version: 1'", (), Place(1, 1))
+        return document.problems or (empty,)
     early = [*document.problems, *unusable(document), *written_problems(document)]
     document = replace(document, problems=tuple(early))
     try:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import assert_never
 
+from adaptive_middleware import lab
+from adaptive_middleware.calibration import bundle
 from adaptive_middleware.calibration.raw import uncalibrated
 from adaptive_middleware.config.checks import wanted
 from adaptive_middleware.config.dispatch import VerifierOfRule, conditions
@@ -18,6 +20,7 @@ from adaptive_middleware.config.schema import (
     FixedPolicy,
     InstanceAdaptivePolicy,
     LabPrm,
+    Limits,
     OptimalStoppingPolicy,
     PassThrough,
     PolicyRule,
@@ -70,6 +73,14 @@ class Config:
         rules = tuple(_rule(self, name, scorer, calibrate) for name in (*names, "default"))
         return Plan(rules, scorer, _verifier(self, rules))
 
+    def limits(self, policy: PolicyRule) -> Limits:
+        """What a call of this policy may cost: its own limits, else those of all calls."""
+        own, shared = policy.budget, self.settings.budget.per_call
+        return Limits(
+            tokens=shared.tokens if own.tokens is None else own.tokens,
+            seconds=shared.seconds if own.seconds is None else own.seconds,
+        )
+
     def resolved(self, written: str) -> FilePath:
         """A path as the configuration means it: relative to the folder of its file."""
         folder = FilePath() if self.document.file is None else FilePath(self.document.file).parent
@@ -77,16 +88,10 @@ class Config:
 
 
 def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrator) -> Rule:
-    settings = config.settings
-    policy = settings.policies.get(name, PassThrough(strategy="pass-through"))
-    own, shared = policy.budget, settings.budget.per_call
-    return Rule(
-        name,
-        _strategy(config, name, policy, scorer, calibrate),
-        conditions(policy.when),
-        seconds=shared.seconds if own.seconds is None else own.seconds,
-        tokens=shared.tokens if own.tokens is None else own.tokens,
-    )
+    policy = config.settings.policies.get(name, PassThrough(strategy="pass-through"))
+    strategy = _strategy(config, name, policy, scorer, calibrate)
+    limits = config.limits(policy)
+    return Rule(name, strategy, conditions(policy.when), seconds=limits.seconds, tokens=limits.tokens)
 
 
 def _strategy(
@@ -171,11 +176,21 @@ def _load_transformers(config: Config, prm: TransformersPrm) -> Scorer:
 
 
 def _load_lab() -> Scorer:
-    from adaptive_middleware import lab  # noqa: PLC0415 - loads torch
     from adaptive_middleware.scoring.local import load_scorer  # noqa: PLC0415 - loads torch
 
     return load_scorer(lab.PRM)
 
 
-def _calibrator(config: Config, scorer: Scorer | None) -> Calibrator:  # noqa: ARG001 - until bundles exist
-    return uncalibrated
+def _calibrator(config: Config, scorer: Scorer | None) -> Calibrator:
+    written = config.settings.calibration
+    if written is None or written == "none":
+        return uncalibrated
+    path = lab.CALIBRATION if written == "lab" else config.resolved(written)
+    return bundle.load(path, prm=_id(config, scorer), generator=config.settings.generator).calibration
+
+
+def _id(config: Config, scorer: Scorer | None) -> str:
+    """What calibration bundles call the process reward model: its `id`, else the factory that made it."""
+    prm = config.settings.prm
+    made_by = prm.target if isinstance(prm, PythonPrm) else ""
+    return str(getattr(scorer, "id", made_by))

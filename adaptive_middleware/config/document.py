@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
@@ -70,10 +71,13 @@ def dotted(path: KeyPath) -> str:
 
     >>> dotted(("policies", "default", "when", "tags", 0))
     'policies.default.when.tags[0]'
+    >>> dotted(("policies", "my.own"))
+    "policies.'my.own'"
     """
     words = ""
     for part in path:
-        words += f"[{part}]" if isinstance(part, int) else f".{part}"
+        plain = isinstance(part, str) and re.fullmatch(r"[\w-]+", part)
+        words += f"[{part}]" if isinstance(part, int) else f".{part if plain else repr(part)}"
     return words.removeprefix(".")
 
 

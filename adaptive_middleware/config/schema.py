@@ -208,6 +208,9 @@ class Settings(_Model):
         description="Calibration bundle (a JSON file, relative to this file), 'lab' for the embedded one, or "
         "'none': raw scores taken at their word.",
     )
+    generator: Text | None = Field(
+        None, description="Id of the wrapped model: a calibration bundle of another one is then refused."
+    )
     policies: dict[Text, PolicyRule] = Field(
         default_factory=dict,
         description="Policies by name. The first one in file order whose `when` holds is used; `default` is "

@@ -1,0 +1,41 @@
+"""What a configuration would apply, as plain values: for people and for programs."""
+
+from __future__ import annotations
+
+from adaptive_middleware.config.build import Config, max_samples
+from adaptive_middleware.config.schema import BestOfN, PassThrough, PolicyRule, When
+
+
+def summary(config: Config) -> dict[str, object]:
+    """The parts and the rules of a configuration, defaults filled in, in the order in which rules are tried."""
+    settings = config.settings
+    names = [*(name for name in settings.policies if name != "default"), "default"]
+    absent = PassThrough(strategy="pass-through")
+    return {
+        "version": settings.version,
+        "prm": settings.prm.model_dump(exclude_none=True) if settings.prm else None,
+        "calibration": settings.calibration or "none",
+        "rules": [_rule(config, name, settings.policies.get(name, absent)) for name in names],
+    }
+
+
+def _rule(config: Config, name: str, policy: PolicyRule) -> dict[str, object]:
+    limits = config.limits(policy)
+    rule: dict[str, object] = {
+        "name": name,
+        "when": {} if policy.when is None else _conditions(policy.when),
+        "strategy": policy.strategy,
+        "tokens": limits.tokens,
+        "seconds": limits.seconds,
+    }
+    if isinstance(policy, BestOfN):
+        rule["policy"] = policy.policy.model_dump(exclude_none=True)
+        rule["max_samples"] = max_samples(policy)
+        rule["select"] = policy.select
+        rule["score_question"] = policy.score_question and config.settings.prm is not None
+        rule["verifier"] = None if policy.verifier is None else policy.verifier.target
+    return rule
+
+
+def _conditions(when: When) -> dict[str, object]:
+    return when.model_dump(mode="json", exclude_none=True)
