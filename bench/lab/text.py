@@ -1,7 +1,7 @@
 """Token ids of prompts, answers and steps: the one place that knows the layout."""
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from transformers import PreTrainedTokenizerFast
 
@@ -27,9 +27,14 @@ def _frame() -> tuple[list[int], list[int]]:
     return tokenizer()(head)["input_ids"], tokenizer()(tail)["input_ids"]
 
 
+@lru_cache(maxsize=200_000)
+def _plain(text: str) -> tuple[int, ...]:
+    return tuple(tokenizer()(text, split_special_tokens=True)["input_ids"])
+
+
 def plain(text: str) -> list[int]:
     """Ids of text in which nothing is special."""
-    return list(tokenizer()(text, split_special_tokens=True)["input_ids"])
+    return list(_plain(text))
 
 
 def prompt(question: str) -> list[int]:
@@ -42,6 +47,7 @@ def answer(steps: Sequence[str]) -> list[int]:
     return [*plain("\n".join(steps)), tokenizer().eos_token_id]
 
 
+@cache
 def marker_id() -> int:
     return int(tokenizer().convert_tokens_to_ids(MARKER))
 

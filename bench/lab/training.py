@@ -6,6 +6,7 @@ import os
 import random
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -40,6 +41,36 @@ def adam(model: nn.Module, rate: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
 
 
+class Optimisers:
+    """Muon for the matrices inside the layers, AdamW for the rest, behind one face."""
+
+    def __init__(self, model: nn.Module, rate: float) -> None:
+        inner = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name and "score.2" not in name]
+        known = {id(p) for p in inner}
+        outer = [p for p in model.parameters() if id(p) not in known]
+        muon = torch.optim.Muon(inner, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw")
+        self.parts = [muon, torch.optim.AdamW(outer, lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)]
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        return [group for part in self.parts for group in part.param_groups]
+
+    def step(self) -> None:
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {str(index): part.state_dict() for index, part in enumerate(self.parts)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for index, part in enumerate(self.parts):
+            part.load_state_dict(state[str(index)])
+
+
 def rate_at(step: int, steps: int, peak: float, warmup: int = 60, floor: float = 0.05) -> float:
     """Linear warm-up, then a cosine down to `floor` times the peak."""
     if step < warmup:
@@ -48,7 +79,7 @@ def rate_at(step: int, steps: int, peak: float, warmup: int = 60, floor: float =
     return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
-def update(model: nn.Module, optimiser: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> None:
+def update(model: nn.Module, optimiser: torch.optim.Optimizer | Optimisers, loss: torch.Tensor, rate: float) -> None:
     """One clipped optimiser step."""
     for group in optimiser.param_groups:
         group["lr"] = rate
@@ -58,7 +89,7 @@ def update(model: nn.Module, optimiser: torch.optim.Optimizer, loss: torch.Tenso
     optimiser.zero_grad(set_to_none=True)
 
 
-def save_state(path: Path, step: int, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+def save_state(path: Path, step: int, model: nn.Module, optimiser: torch.optim.Optimizer | Optimisers) -> None:
     """Writes the training state in one piece, so that a killed run can go on from it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -66,7 +97,7 @@ def save_state(path: Path, step: int, model: nn.Module, optimiser: torch.optim.O
     part.rename(path)
 
 
-def load_state(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+def load_state(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | Optimisers) -> int:
     """Restores the training state; returns the number of steps already done, 0 without a file."""
     if not path.exists():
         return 0

@@ -1,0 +1,1 @@
+"""The lab: an embedded policy and process reward model, and their problems."""
