@@ -16,17 +16,21 @@ Selection: TypeAlias = Callable[[Sequence[Candidate]], Choice]
 
 
 def calibrated_argmax(candidates: Sequence[Candidate]) -> Choice:
-    """The candidate with the highest calibrated probability; a vote when none is scored."""
+    """The candidate with the highest calibrated probability; a vote when none is scored.
+
+    A calibration may map different raw scores to one probability: the higher raw score of the last step
+    then decides.
+    """
     verified = _verified(candidates)
     if verified is not None:
         return verified
-    means = [c.estimate.mean for c in candidates if c.estimate is not None]
-    if not means:
+    ranks = {i: (c.estimate.mean, _raw(c)) for i, c in enumerate(candidates) if c.estimate is not None}
+    if not ranks:
         return majority_vote(candidates)
-    best = max(means)
-    winners = [i for i, c in enumerate(candidates) if c.estimate is not None and c.estimate.mean == best]
+    best = max(ranks.values())
+    winners = [i for i, rank in ranks.items() if rank == best]
     answers = {_key(candidates[i], i) for i in winners}
-    return Choice(winners[0], best, "calibrated argmax", tied=len(answers) > 1)
+    return Choice(winners[0], best[0], "calibrated argmax", tied=len(answers) > 1)
 
 
 def calibrated_vote(candidates: Sequence[Candidate]) -> Choice:
@@ -72,7 +76,13 @@ def _verified(candidates: Sequence[Candidate]) -> Choice | None:
     for index, candidate in enumerate(candidates):
         if candidate.verdict is not None and candidate.verdict.passed:
             return Choice(index, 1.0, "verified")
+    if all(candidate.verdict is not None and candidate.verdict.passed is False for candidate in candidates):
+        return Choice(0, 0.0, "first of candidates that all failed verification")
     return None
+
+
+def _raw(candidate: Candidate) -> float:
+    return candidate.scores.values[-1] if candidate.scores is not None and candidate.scores.values else 0.0
 
 
 def _leading_cluster(candidates: Sequence[Candidate], weights: Sequence[float]) -> tuple[list[int], bool]:

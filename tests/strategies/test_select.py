@@ -12,7 +12,7 @@ from adaptive_middleware.strategies.select import (
     votes,
 )
 from adaptive_middleware.testing import answer
-from adaptive_middleware.types import Candidate, Choice, Estimate, Verdict
+from adaptive_middleware.types import Candidate, Choice, Estimate, StepScores, Verdict
 
 
 def candidate(
@@ -64,6 +64,19 @@ def test_a_verified_answer_beats_every_score() -> None:
 def test_a_failed_or_unknown_verdict_verifies_nothing() -> None:
     pool = [candidate("a", 0.2, passed=False), candidate("b", 0.9, verified=True)]
     assert calibrated_argmax(pool) == Choice(1, 0.9, "calibrated argmax")
+
+
+def test_when_every_candidate_failed_verification_none_is_right_whatever_it_scored() -> None:
+    pool = [candidate("a", 0.2, passed=False), candidate("b", 0.9, passed=False)]
+    for select in (calibrated_argmax, calibrated_vote, majority_vote):
+        assert select(pool) == Choice(0, 0.0, "first of candidates that all failed verification")
+
+
+def test_on_a_plateau_of_the_calibration_the_raw_score_decides() -> None:
+    plateau = [
+        Candidate(answer("a"), StepScores((0.9, raw)), Estimate(0.5, 0.4, 0.6), "a") for raw in (0.7, 0.8)
+    ]
+    assert calibrated_argmax(plateau) == Choice(1, 0.5, "calibrated argmax", tied=False)
 
 
 def test_an_unscored_candidate_never_beats_a_scored_one_by_argmax() -> None:
