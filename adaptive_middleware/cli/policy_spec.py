@@ -1,0 +1,100 @@
+"""Policies on the command line: `KIND[:field=value,..]`, with the fields of the policy's dataclass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+
+import typer
+
+from adaptive_middleware.policy import agreement, fixed, instance_adaptive, optimal_stopping
+from adaptive_middleware.ports import Policy
+
+KINDS = MappingProxyType(
+    {
+        "fixed": fixed,
+        "instance-adaptive": instance_adaptive,
+        "agreement": agreement,
+        "optimal-stopping": optimal_stopping,
+    }
+)
+SELECTIONS = ("argmax", "calibrated-vote", "majority", "verified")
+_NUMBERS: Mapping[str, type[int | float]] = MappingProxyType({"int": int, "float": float})
+_OPEN = (lambda value: 0 < value < 1, "strictly between 0 and 1")
+_CLOSED = (lambda value: 0 <= value <= 1, "from 0 to 1")
+_WHOLE = (lambda value: value >= 1, "a whole number of at least 1")
+_RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = MappingProxyType(
+    {
+        "n": _WHOLE,
+        "cap": _WHOLE,
+        "window": _WHOLE,
+        "max": _WHOLE,
+        "confidence": _OPEN,
+        "target": _OPEN,
+        "give_up": _CLOSED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A row to replay: a policy, and what overrides the command's defaults for this row."""
+
+    name: str
+    policy: Policy
+    select: str | None = None
+    limit: int | None = None
+
+
+def parse(text: str) -> Spec:
+    """The row that `text` asks for; raises `typer.BadParameter` naming what would have been valid.
+
+    >>> parse("agreement:confidence=0.9,max=8")
+    Spec(name='agreement:confidence=0.9,max=8', policy=agreement(confidence=0.9, window=1), select=None, limit=8)
+    """
+    kind, _, rest = text.partition(":")
+    if kind not in KINDS:
+        raise _unknown(text, "policy", kind, KINDS)
+    types = {field.name: _NUMBERS[str(field.type)] for field in fields(KINDS[kind])} | {"max": int}
+    given: dict[str, Any] = {}
+    select = None
+    for part in filter(None, rest.split(",")):
+        name, _, value = part.partition("=")
+        if name == "select":
+            select = _selection(text, value)
+        elif name in types:
+            given[name] = _number(text, name, value, types[name])
+        else:
+            raise _unknown(text, f"field of {kind}", name, (*types, "select"))
+    limit = given.pop("max", None)
+    policy = KINDS[kind](**given)
+    return Spec(text, policy, select, policy.n if limit is None and isinstance(policy, fixed) else limit)
+
+
+def _selection(text: str, value: str) -> str:
+    if value not in SELECTIONS:
+        raise _unknown(text, "selection", value, SELECTIONS)
+    return value
+
+
+def _number(text: str, name: str, value: str, kind: type[int | float]) -> float:
+    holds, expected = _RANGES[name]
+    try:
+        number = kind(value)
+    except ValueError:
+        number = -1
+    if not holds(number):
+        message = f"{text!r}: {name}={value!r} must be {expected}"
+        raise typer.BadParameter(message)
+    return number
+
+
+def _unknown(
+    text: str, what: str, name: str, valid: Mapping[str, object] | tuple[str, ...]
+) -> typer.BadParameter:
+    near = get_close_matches(name, valid, 1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return typer.BadParameter(f"{text!r}: unknown {what} {name!r}; {hint}valid: {', '.join(valid)}")

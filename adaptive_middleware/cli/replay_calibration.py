@@ -1,0 +1,55 @@
+"""Which calibration each problem of a replay gets: cross-fitted, raw, or a bundle from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import fsum
+from pathlib import Path as File
+
+from adaptive_middleware.calibration.raw import uncalibrated
+from adaptive_middleware.errors import CalibrationError
+from adaptive_middleware.ports import Calibrator
+from adaptive_middleware.replay import Tape, take
+
+
+def calibrators(tapes: Sequence[Tape], how: str | None, seed: int) -> tuple[list[Calibrator], str]:
+    """One calibrator per tape, and a line that says which they are.
+
+    `how` is `raw`, `crossfit`, the path of a bundle, or None: crossfit where the recording allows it, else
+    raw. Raises `CalibrationError` when what was asked for by name is not possible.
+    """
+    if not any(one.scored for one in tapes):
+        return [uncalibrated] * len(tapes), "no scores are recorded, so nothing is calibrated"
+    if how == "raw":
+        return [uncalibrated] * len(tapes), "raw scores, taken at their word"
+    if how not in (None, "crossfit"):
+        from adaptive_middleware.calibration.bundle import load  # noqa: PLC0415 - only with a bundle
+
+        bundle = load(File(how))
+        return [bundle.calibration] * len(tapes), f"calibration {how}, fitted for {bundle.prm}"
+    try:
+        return _crossfitted(tapes, seed), "calibration cross-fitted: each problem's is fitted on others only"
+    except (CalibrationError, ImportError) as error:
+        if how == "crossfit":
+            raise
+        return [uncalibrated] * len(tapes), f"raw scores, taken at their word: cannot cross-fit ({error})"
+
+
+def _crossfitted(tapes: Sequence[Tape], seed: int) -> list[Calibrator]:
+    from adaptive_middleware.calibration.crossfit import crossfit  # noqa: PLC0415 - loads scikit-learn
+    from adaptive_middleware.calibration.examples import Example  # noqa: PLC0415 - as above
+
+    examples = []
+    for one in tapes:
+        group = str(one.request.run_id)
+        right = [float(take(path).correct) for path in one.paths]
+        if one.question.values:
+            rate = fsum(right) / len(right)
+            examples.append(Example(one.question.values, 0, False, None, rate, len(right), group))
+        examples += [
+            Example(scores.values, len(path.steps), True, path.logprobs, success, 1, group)
+            for path, success in zip(one.paths, right, strict=True)
+            if (scores := take(path).scores).values
+        ]
+    fitted = crossfit(examples, seed=seed)
+    return [fitted[group] if (group := str(one.request.run_id)) in fitted else uncalibrated for one in tapes]
