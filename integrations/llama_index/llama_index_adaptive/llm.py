@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
-from pickle import PicklingError
 from typing import Annotated, Any
 
 from llama_index.core.base.llms.types import (
@@ -72,12 +72,15 @@ class AdaptiveLLM(StructuredDelegation):
 
     @override
     def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
         for name in ("llm", "middleware"):
-            if name not in state["__dict__"]:
-                message = f"the {name} of this AdaptiveLLM cannot be pickled: {getattr(self, name)!r}"
-                raise PicklingError(message)
-        return state
+            value = getattr(self, name)
+            try:
+                pickle.dumps(value)
+            except (pickle.PicklingError, AttributeError, TypeError) as error:
+                # LlamaIndex would drop it silently, here and in the object that is being pickled
+                message = f"the {name} of this AdaptiveLLM cannot be pickled: {value!r}"
+                raise pickle.PicklingError(message) from error
+        return super().__getstate__()
 
     @classmethod
     @override

@@ -10,6 +10,8 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 
 from adaptive_middleware.types import Request
 
+_INSTRUCTIONS = (MessageRole.SYSTEM, MessageRole.DEVELOPER)
+
 
 def chat_request(
     messages: Sequence[ChatMessage], arguments: Mapping[str, Any], *, model: str, tags: Iterable[str]
@@ -43,24 +45,27 @@ def call_arguments(request: Request) -> dict[str, Any]:
 def transcript(messages: Sequence[ChatMessage]) -> str:
     """The question that a process reward model reads.
 
-    A single user message is its text. Longer conversations are `role: text` in order, separated by
-    blank lines, so that the last message comes last; tool calls are written as `name(arguments)`,
-    everything that is not text as its kind in brackets.
+    A single user message is its text. Longer conversations are paragraphs `role: text` in order, so
+    that the last message comes last; tool calls are written `name(arguments)`, everything that is not
+    text as its kind in brackets. System messages are left out: they say how to answer, not what.
 
-    >>> transcript([ChatMessage("What is 2 + 2?")])
-    'What is 2 + 2?'
-    >>> print(transcript([ChatMessage("Be brief.", role="system"), ChatMessage("2 + 2?")]))
-    system: Be brief.
-    <BLANKLINE>
+    >>> print(transcript([ChatMessage("Be brief.", role="system"), ChatMessage("What is 2 + 2?")]))
+    What is 2 + 2?
+    >>> print(transcript([ChatMessage("2 + 2?"), ChatMessage("4", role="assistant"), ChatMessage("Sure?")]))
     user: 2 + 2?
+    <BLANKLINE>
+    assistant: 4
+    <BLANKLINE>
+    user: Sure?
     """
-    if len(messages) == 1 and messages[0].role == MessageRole.USER:
-        return _text(messages[0])
-    return "\n\n".join(f"{message.role.value}: {_text(message)}" for message in messages)
+    turns = [message for message in messages if message.role not in _INSTRUCTIONS]
+    if len(turns) == 1 and turns[0].role == MessageRole.USER:
+        return _text(turns[0])
+    return "\n\n".join(f"{message.role.value}: {_text(message)}" for message in turns)
 
 
 def _text(message: ChatMessage) -> str:
-    return "\n".join(_block_text(block) for block in message.blocks)
+    return "\n".join(text for text in map(_block_text, message.blocks) if text)
 
 
 def _block_text(block: object) -> str:

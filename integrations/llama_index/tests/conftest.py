@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import pytest
 from llama_index.core import Settings
 from llama_index.core.base.llms.types import (
     ChatMessage,
+    ChatResponse,
     CompletionResponse,
     CompletionResponseGen,
     LLMMetadata,
@@ -18,7 +20,7 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.callbacks import CallbackManager
-from llama_index.core.llms.callbacks import llm_completion_callback
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.custom import CustomLLM
 from llama_index.core.llms.llm import LLM
 from llama_index.core.llms.mock import MockFunctionCallingLLM
@@ -49,6 +51,28 @@ class Script:
 
     def model(self, **settings: Any) -> MockFunctionCallingLLM:
         return MockFunctionCallingLLM(response_generator=self, is_chat_model=True, **settings)
+
+    def provider(self, **settings: Any) -> Provider:
+        return Provider(response_generator=self, is_chat_model=True, **settings)
+
+
+class Provider(MockFunctionCallingLLM):
+    """A chat model as providers' are: every answer costs 8 + 3 tokens, and `raw` says so."""
+
+    def answered(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        message = self.response_generator(messages, **kwargs)
+        assert isinstance(message, ChatMessage)
+        usage = {"prompt_tokens": 8, "completion_tokens": 3}
+        return ChatResponse(message=message, raw={"usage": usage, "choices": [{"finish_reason": "stop"}]})
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return self.answered(messages, **kwargs)
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        await asyncio.sleep(0)
+        return self.answered(messages, **kwargs)
 
 
 class TextModel(CustomLLM):
@@ -81,9 +105,11 @@ class TextModel(CustomLLM):
         yield CompletionResponse(text=text, delta=text[middle:])
 
 
-def tool_call(name: str, text: str = "", **arguments: Any) -> ChatMessage:
+def tool_call(tool: str, text: str = "", /, **arguments: Any) -> ChatMessage:
     message = ChatMessage(text or None, role="assistant")
-    message.blocks.append(ToolCallBlock(tool_call_id=f"id-{arguments}", tool_name=name, tool_kwargs=arguments))
+    message.blocks.append(
+        ToolCallBlock(tool_call_id=f"id-{arguments}", tool_name=tool, tool_kwargs=arguments)
+    )
     return message
 
 
@@ -93,7 +119,7 @@ def good(path: Path) -> list[float]:
 
 
 def best_of(n: int) -> Middleware:
-    return Middleware(best_of_n(fixed(n)), scorer=TableScorer(good))
+    return Middleware(best_of_n(fixed(n), max_samples=n), scorer=TableScorer(good))
 
 
 @dataclass(frozen=True)

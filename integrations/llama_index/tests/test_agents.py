@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from llama_index.core.agent.react import ReActChatFormatter, ReActOutputParser
 from llama_index.core.agent.workflow import AgentStream, AgentWorkflow, FunctionAgent, ReActAgent
+from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.llms.llm import LLM
 from llama_index.core.llms.mock import MockLLM
@@ -18,7 +19,9 @@ from llama_index_adaptive import AdaptiveLLM
 pytestmark = [
     pytest.mark.filterwarnings("ignore:is_running called from within a step:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The `__fields:pydantic.warnings.PydanticDeprecatedSince20:inspect"),
-    pytest.mark.filterwarnings("ignore:Accessing the 'model_:pydantic.warnings.PydanticDeprecatedSince211:inspect"),
+    pytest.mark.filterwarnings(
+        "ignore:Accessing the 'model_:pydantic.warnings.PydanticDeprecatedSince211:inspect"
+    ),
 ]
 
 
@@ -78,14 +81,18 @@ async def test_a_react_agent_runs_its_loop(wrap: Any, script: Any, streaming: bo
     assert len(model.calls) == 2 * wrap.n
 
 
-async def test_agents_hand_off_to_each_other(wrap: Any, script: Any, calls: Callable[..., ChatMessage]) -> None:
+async def test_agents_hand_off_to_each_other(
+    wrap: Any, script: Any, calls: Callable[..., ChatMessage]
+) -> None:
     hand_off = calls("handoff", "good", to_agent="Closer", reason="it is done")
     model = script([hand_off] * wrap.n + ["good bye"])
-    agents = [
-        FunctionAgent(name="Opener", description="starts", llm=wrap(model.model()), can_handoff_to=["Closer"]),
+    agents: list[BaseWorkflowAgent] = [
+        FunctionAgent(
+            name="Opener", description="starts", llm=wrap(model.model()), can_handoff_to=["Closer"]
+        ),
         FunctionAgent(name="Closer", description="ends", llm=wrap(model.model())),
     ]
-    result = await AgentWorkflow(agents=agents, root_agent="Opener").run("hello")
+    result: Any = await AgentWorkflow(agents=agents, root_agent="Opener").run("hello")
     assert (str(result), result.current_agent_name) == ("good bye", "Closer")
     assert len(model.calls) == 2 * wrap.n
 
