@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import typer
 
+from adaptive_middleware.cli import config_command
 from adaptive_middleware.cli.bench_replay import replay
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__.partition("\n")[0])
 bench = typer.Typer(no_args_is_help=True, help="Compare policies, offline.")
 app.add_typer(bench, name="bench")
+app.add_typer(config_command.app, name="config")
 
 bench.command("replay")(replay)
 

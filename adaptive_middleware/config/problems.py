@@ -124,7 +124,7 @@ def _wrong(document: Document, schema: Mapping[str, Any], error: ErrorDetails, p
         words, bound = _BOUNDS[kind]
         return f"is {shown}, but must be {words} {context[bound]:g}"
     if kind == "literal_error":
-        return f"is {shown}; {nearest(str(value), _node(schema, error['loc']).get('enum', []))}"
+        return f"is {shown}; {nearest(str(value), _words(_node(schema, error['loc'])))}"
     if kind == "string_pattern_mismatch":
         return f"is {shown}, but must be {_pattern(path)}"
     if kind in {"too_short", "string_too_short"}:
@@ -198,6 +198,10 @@ def _resolved(schema: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str
         return node
     target = schema["$defs"][node["$ref"].rpartition("/")[2]]
     return {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+
+
+def _words(node: Mapping[str, Any]) -> list[str]:
+    return list(node["enum"]) if "enum" in node else [node["const"]]
 
 
 def _tags(node: Mapping[str, Any]) -> list[str]:

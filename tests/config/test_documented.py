@@ -28,7 +28,7 @@ def page() -> str:
 
 
 def block(language: str) -> str:
-    return re.findall(rf"```{language}\n(.*?)```", page(), re.DOTALL)[0]
+    return str(re.findall(rf"```{language}\n(.*?)```", page(), re.DOTALL)[0])
 
 
 def rows() -> list[list[str]]:

@@ -156,13 +156,13 @@ def test_a_file_that_cannot_be_used_says_why(name: str, words: str, tmp_path: Pa
 @pytest.mark.parametrize("content", [b"", b"  \n\n", b"\xef\xbb\xbf"])
 def test_an_empty_file_says_how_to_begin(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_bytes(content)
-    with pytest.raises(ConfigError, match="a.yml:1:1: the file is empty; begin with 'version: 1'"):
+    with pytest.raises(ConfigError, match=r"a\.yml:1:1: the file is empty; begin with 'version: 1'"):
         load(str(tmp_path / "a.yml"))
 
 
 def test_bytes_that_are_not_utf8_are_located(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"version: 1\nprm: \xff\xfe\n")
-    with pytest.raises(ConfigError, match="a.yaml:2:6: byte 0xff is not UTF-8"):
+    with pytest.raises(ConfigError, match=r"a\.yaml:2:6: byte 0xff is not UTF-8"):
         load(tmp_path / "a.yaml")
 
 

@@ -1,0 +1,49 @@
+"""A user's own parts, as a configuration names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from adaptive_middleware.types import Path, Request, State, StepScores, Verdict
+
+SOMETHING = 3
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Gives every step the same score."""
+
+    value: float = 0.5
+    id: str = "constant"
+
+    def score(self, request: Request, paths: Sequence[Path]) -> list[StepScores]:
+        return [StepScores((self.value,) * max(len(path.steps), 1)) for path in paths]
+
+
+@dataclass(frozen=True)
+class Anonymous:
+    """A scorer without an id."""
+
+    def score(self, request: Request, paths: Sequence[Path]) -> list[StepScores]:
+        return [StepScores((0.5,)) for _ in paths]
+
+
+@dataclass(frozen=True)
+class Contains:
+    """Passes answers that contain a word."""
+
+    word: str
+
+    def verify(self, request: Request, paths: Sequence[Path]) -> list[Verdict]:
+        return [Verdict(self.word in path.text, self.word) for path in paths]
+
+
+def until(n: int) -> Callable[[State], int]:
+    """A policy that is a lambda."""
+    return lambda state: n - state.drawn
+
+
+def broken() -> object:
+    message = "the user's own error"
+    raise RuntimeError(message)
