@@ -18,7 +18,7 @@ class ToolDelegation(FunctionCallingLLM):
     """How tools are told to a model and read from its answer: as the model in `llm` does it.
 
     The tool calls themselves are chats, so the subclass's `chat` and its streams decide how they are
-    sampled. Without a function-calling model in `llm`, everything here raises `ConfigError`.
+    sampled. Calling tools without a function-calling model in `llm` raises `ConfigError`.
     """
 
     llm: LLM
@@ -60,7 +60,9 @@ class ToolDelegation(FunctionCallingLLM):
     def get_tool_calls_from_response(
         self, response: ChatResponse, error_on_no_tool_call: bool = True, **kwargs: Any
     ) -> list[ToolSelection]:
-        """The tool calls in `response`, as the wrapped model reads them."""
+        """The tool calls in `response`, as the wrapped model reads them; none without function calling."""
+        if not error_on_no_tool_call and not isinstance(self.llm, FunctionCallingLLM):
+            return []
         return self._function_calling_llm().get_tool_calls_from_response(
             response, error_on_no_tool_call=error_on_no_tool_call, **kwargs
         )

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 from llama_index.core.agent.react import ReActChatFormatter, ReActOutputParser
-from llama_index.core.agent.workflow import AgentStream, AgentWorkflow, FunctionAgent, ReActAgent
+from llama_index.core.agent.workflow import (
+    AgentStream,
+    AgentWorkflow,
+    CodeActAgent,
+    FunctionAgent,
+    ReActAgent,
+)
 from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.llms.llm import LLM
@@ -130,3 +136,20 @@ async def test_a_function_agent_refuses_a_model_without_function_calling(wrap: A
     agent = FunctionAgent(tools=[Adder().tool], llm=wrap(MockLLM()))
     with pytest.raises(ValueError, match="LLM must be a FunctionCallingLLM"):
         await agent.run("1 + 2?")
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_a_code_agent_runs_the_code_of_a_model_without_function_calling(
+    wrap: Any, texts: Any, streaming: bool
+) -> None:
+    ran: list[str] = []
+
+    def execute(code: str) -> str:
+        ran.append(code.strip())
+        return "3"
+
+    model = texts(["good\n<execute>\nprint(1 + 2)\n</execute>"] * wrap.n + ["good: 3"])
+    agent = CodeActAgent(code_execute_fn=execute, llm=wrap(model), streaming=streaming)
+    assert str(await agent.run("1 + 2?")) == "good: 3"
+    assert ran == ["print(1 + 2)"]
+    assert len(model.script.calls) == 2 * wrap.n

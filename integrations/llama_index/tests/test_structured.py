@@ -77,6 +77,20 @@ async def test_a_structured_model_speaks_json(wrap: Any, script: Any) -> None:
     assert len(model.calls) == 3 * wrap.n
 
 
+# LlamaIndex writes each streamed object with pydantic's deprecated `json`.
+@pytest.mark.filterwarnings(
+    "ignore:The `json` method is deprecated:pydantic.warnings.PydanticDeprecatedSince20"
+)
+async def test_a_structured_model_streams_json(wrap: Any, script: Any) -> None:
+    model = script([person("Ada")])
+    structured = wrap(model.model()).as_structured_llm(Person)
+    ada = '{"name":"Ada"}'
+    assert list(structured.stream_chat([ChatMessage("Who?")]))[-1].message.content == ada
+    astream = await structured.astream_chat([ChatMessage("Who?")])
+    assert [piece async for piece in astream][-1].message.content == ada
+    assert len(model.calls) == 2 * wrap.n
+
+
 class Native(MockFunctionCallingLLM):
     """Has a structured output of its own, as several providers' models do."""
 

@@ -139,10 +139,12 @@ async def test_tools_around_a_model_without_function_calling_are_a_clear_error()
             call([ADD], "1 + 2?")
     with pytest.raises(ConfigError, match="or use it in a ReActAgent"):
         await llm.achat_with_tools([ADD], "1 + 2?")
+    response = ChatResponse(message=ChatMessage("good"))
     with pytest.raises(ConfigError, match=words):
-        llm.get_tool_calls_from_response(ChatResponse(message=ChatMessage("good")))
+        llm.get_tool_calls_from_response(response)
+    assert llm.get_tool_calls_from_response(response, error_on_no_tool_call=False) == []
     with pytest.raises(ConfigError, match=words):
-        llm._validate_chat_with_tools_response(ChatResponse(message=ChatMessage("good")), [ADD])
+        llm._validate_chat_with_tools_response(response, [ADD])
 
 
 def test_the_wrapped_models_kind_is_visible_in_its_metadata(wrap: Any, script: Any) -> None:

@@ -12,7 +12,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.llms.mock import MockLLM
-from llama_index.core.rate_limiter import TokenBucketRateLimiter
+from llama_index.core.rate_limiter import BaseRateLimiter, TokenBucketRateLimiter
 from llama_index_instrumentation import get_dispatcher
 from pydantic import ValidationError
 
@@ -62,6 +62,24 @@ def test_the_callback_manager_and_the_rate_limiter_are_shared_with_the_model() -
     own = MockLLM()
     own.rate_limiter = limiter
     assert AdaptiveLLM(llm=own).rate_limiter is own.rate_limiter is limiter
+
+
+class Limiter(BaseRateLimiter):
+    acquired: int = 0
+
+    def acquire(self, num_tokens: int = 0) -> None:
+        self.acquired += 1
+
+    async def async_acquire(self, num_tokens: int = 0) -> None:
+        self.acquired += 1
+
+
+async def test_every_model_call_asks_the_rate_limiter_once(wrap: Any, script: Any) -> None:
+    llm, limiter = wrap(script(["good"]).provider()), Limiter()
+    llm.rate_limiter = limiter
+    llm.chat(HELLO)
+    await llm.achat(HELLO)
+    assert limiter.acquired == 2 * wrap.n
 
 
 async def test_tokens_are_counted_once_for_every_model_call(wrap: Any, script: Any) -> None:
