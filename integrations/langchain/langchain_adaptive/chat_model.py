@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
+from functools import cached_property
 from typing import Any, Self, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -15,7 +16,7 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import RunnableConfig, ensure_config
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.middleware import Middleware
@@ -44,7 +45,6 @@ class AdaptiveChatModel(DelegatingChatModel):
     middleware: Middleware = Field(default_factory=Middleware, exclude=True, repr=False)
     max_concurrency: int = Field(default=16, ge=1)
     native_n: bool = False
-    _digest: tuple[Middleware, str] | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _check_native_n(self) -> Self:
@@ -170,11 +170,12 @@ class AdaptiveChatModel(DelegatingChatModel):
         self, *, async_api: bool, run_manager: RunManager | None = None, **kwargs: Any
     ) -> bool:
         """Whether the inner model would stream; a call that is not passed through is then one chunk."""
-        if self._streaming_disabled(**kwargs):
+        theirs = self.inner._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)  # noqa: SLF001
+        if not theirs or self._streaming_disabled(**kwargs):
             return False
         if run_manager is not None:
             STREAMING.set(Origin.of_run(run_manager))
-        return self.inner._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)  # noqa: SLF001
+        return True
 
     def _should_use_protocol_streaming(
         self, *, async_api: bool, run_manager: RunManager | None = None, **kwargs: Any
@@ -189,9 +190,17 @@ class AdaptiveChatModel(DelegatingChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         """The inner model's parameters and a digest of our rules: together they make the cache's key."""
-        if self._digest is None or self._digest[0] is not self.middleware:
-            described = f"{self.middleware.rules!r} {type(self.middleware.scorer).__name__}"
-            stable = _ADDRESS.sub("", described).encode()
-            self._digest = (self.middleware, hashlib.sha256(stable).hexdigest()[:16])
-        theirs = {**self.inner._identifying_params, **self.inner_kwargs}  # noqa: SLF001
-        return {**theirs, "adaptive": self._digest[1]}
+        middleware, digest = self._digest
+        if middleware is not self.middleware:  # a copy of a model that had another one
+            digest = _digest_of(self.middleware)
+        theirs = self.inner._identifying_params  # noqa: SLF001
+        return {**theirs, **self.inner_kwargs, "adaptive": digest}
+
+    @cached_property
+    def _digest(self) -> tuple[Middleware, str]:
+        return self.middleware, _digest_of(self.middleware)
+
+
+def _digest_of(middleware: Middleware) -> str:
+    described = f"{middleware.rules!r} {type(middleware.scorer).__name__}"
+    return hashlib.sha256(_ADDRESS.sub("", described).encode()).hexdigest()[:16]

@@ -23,6 +23,8 @@ def result_paths(result: ChatResult, limit: int = 1) -> list[Path]:
     """
     generations = result.generations[:limit]
     total = _usage(usage_of(result))
+    if len(generations) == 1:
+        return [_path(generations[0], total)]
     share, extra = divmod(total.completion_tokens, len(generations) or 1)
     first = Usage(total.prompt_tokens, share + extra, total.cached_tokens, requests=1)
     others = Usage(completion_tokens=share)
@@ -42,29 +44,38 @@ def final_result(outcome: Outcome, results: list[ChatResult], inner: BaseChatMod
     A call that was only passed through keeps its result as it is. Otherwise the message is a copy;
     the framework's object that the sample came with is not changed.
     """
-    chosen = outcome.chosen.raw
-    (source,) = (one for one in results if any(each is chosen for each in one.generations))
+    source, generation = _source(outcome.chosen, results)
     details = report(outcome)
     if details is None and len(results) == len(source.generations) == 1:
         return source
-    generation: ChatGeneration = next(each for each in source.generations if each is chosen)
-    update: dict[str, Any] = {"usage_metadata": _total(results)}
+    message = generation.message
+    update: dict[str, Any] = {}
+    if isinstance(message, AIMessage):
+        update["usage_metadata"] = _total(results)
     if details is not None:
-        update["response_metadata"] = {**generation.message.response_metadata, "adaptive": details}
-    message = generation.message.model_copy(update=update)
-    copy = ChatGeneration(message=message, generation_info=generation.generation_info)
+        update["response_metadata"] = {**message.response_metadata, "adaptive": details}
+    copy = ChatGeneration(
+        message=message.model_copy(update=update), generation_info=generation.generation_info
+    )
     return ChatResult(generations=[copy], llm_output=_llm_output(source, results, inner))
+
+
+def _source(chosen: Path, results: list[ChatResult]) -> tuple[ChatResult, ChatGeneration]:
+    pairs = ((result, generation) for result in results for generation in result.generations)
+    return next((result, generation) for result, generation in pairs if generation is chosen.raw)
 
 
 def _path(generation: ChatGeneration, usage: Usage) -> Path:
     message = generation.message
     calls = message.tool_calls if isinstance(message, AIMessage) else []
-    info = {**message.response_metadata, **(generation.generation_info or {})}
+    info = generation.generation_info or {}
+    if message.response_metadata:
+        info = {**message.response_metadata, **info}
     return Path(
         steps=tuple(split_steps(str(message.text))),
         finish_reason=info.get("finish_reason") or info.get("stop_reason"),
-        tool_calls=tuple(ToolCall(call["name"], call["args"], call["id"]) for call in calls),
-        logprobs=_logprobs(info.get("logprobs")),
+        tool_calls=tuple([ToolCall(call["name"], call["args"], call["id"]) for call in calls]),
+        logprobs=_logprobs(info["logprobs"]) if "logprobs" in info else None,
         usage=usage,
         raw=generation,
     )

@@ -75,8 +75,8 @@ def to_request(
 def model_name(model: BaseChatModel) -> str | None:
     """What the model is called where it says so: in `model_name`, `model` or `model_id`."""
     own = vars(model)
-    named = (own.get(name) for name in ("model_name", "model", "model_id"))
-    return next((name for name in named if isinstance(name, str)), None)
+    name = own.get("model_name") or own.get("model") or own.get("model_id")
+    return name if isinstance(name, str) else None
 
 
 def inner_arguments(
