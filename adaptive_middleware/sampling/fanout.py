@@ -17,7 +17,7 @@ from contextvars import copy_context
 from adaptive_middleware.errors import DeadlineExceeded
 from adaptive_middleware.types import Path, Usage
 
-MARGIN = 0.02
+MARGIN = 0.05
 """Seconds before the deadline at which waiting ends, so that the finished samples are still returned."""
 
 

@@ -137,7 +137,7 @@ def within(seconds: float, n: int = 3) -> Middleware:
 
 
 async def test_at_the_deadline_the_finished_samples_are_used() -> None:
-    chosen = await AdaptiveLLM(llm=Slow(), middleware=within(0.3)).achat(HELLO)
+    chosen = await AdaptiveLLM(llm=Slow(), middleware=within(0.6)).achat(HELLO)
     assert chosen.message.content == "quick"
     assert ENDED == ["ended"] * 2
     late = "sample failed: DeadlineExceeded: the sample had not finished at the call's deadline"
@@ -146,7 +146,7 @@ async def test_at_the_deadline_the_finished_samples_are_used() -> None:
 
 def test_at_the_deadline_a_blocking_call_returns_without_its_slow_threads() -> None:
     try:
-        chosen = AdaptiveLLM(llm=Slow(), middleware=within(0.3)).chat(HELLO)
+        chosen = AdaptiveLLM(llm=Slow(), middleware=within(0.6)).chat(HELLO)
     finally:
         RELEASE.set()
     assert chosen.message.content == "quick"
@@ -155,8 +155,8 @@ def test_at_the_deadline_a_blocking_call_returns_without_its_slow_threads() -> N
 
 async def test_nothing_at_the_deadline_is_a_typed_error() -> None:
     with pytest.raises(DeadlineExceeded):
-        await AdaptiveLLM(llm=Slow(quick=0), middleware=within(0.1)).achat(HELLO)
-    plain = Middleware(rules=[Rule("quick", pass_through, seconds=0.1)])
+        await AdaptiveLLM(llm=Slow(quick=0), middleware=within(0.3)).achat(HELLO)
+    plain = Middleware(rules=[Rule("quick", pass_through, seconds=0.3)])
     with pytest.raises(DeadlineExceeded):
         await AdaptiveLLM(llm=Slow(quick=0), middleware=plain).achat(HELLO)
     assert ENDED == ["ended"] * 4
