@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    StrictDataclassError,
+)
 from safetensors import SafetensorError, safe_open
 from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer, PreTrainedConfig
 from transformers.utils import logging
@@ -23,8 +29,9 @@ DTYPES: Mapping[str, torch.dtype] = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+_LAYER = re.compile(r"(layers|h)\.\d+\.(?!.*inv_freq$)")
 _NEEDED = ("*.json", "*.safetensors", "*.model", "*.jinja", "*.txt")
-_LOADING = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
+_LOADING = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, StrictDataclassError)
 
 
 def find(model: str | Path, sha256: str | Mapping[str, str] | None = None) -> Checkpoint:
@@ -65,13 +72,14 @@ def device_and_dtype(device: str, dtype: str) -> tuple[torch.device, torch.dtype
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:  # noqa: ANN401 - transformers' tokenizers share no usable type
     """The folder's tokenizer."""
+    config = load_config(checkpoint)
     path = checkpoint.folder / "tokenizer.json"
     try:
         if path.exists() and "model" not in json.loads(path.read_bytes()):
-            message = f"{path} describes no tokenizer model"
+            message = f"{path.name} describes no tokenizer model"
             raise ValueError(message)
         return AutoTokenizer.from_pretrained(
-            checkpoint.folder, trust_remote_code=False, local_files_only=True
+            checkpoint.folder, config=config, trust_remote_code=False, local_files_only=True
         )
     except _LOADING as error:
         message = (
@@ -107,10 +115,26 @@ def load_model(kind: Any, checkpoint: Checkpoint, place: torch.device, dtype: to
     except _LOADING as error:
         message = f"the weights in {str(checkpoint.folder)!r} do not fit their config.json ({error}): copy both again"
         raise CheckpointError(message) from error
-    if missing := sorted(map(str, info["missing_keys"])):
-        message = f"{checkpoint.folder} lacks the tensor {missing[0]!r} and {len(missing) - 1} more: wrong weights for its config.json"
-        raise CheckpointError(message)
+    _check_complete(checkpoint, info)
     return model.to(place).eval()
+
+
+def _check_complete(checkpoint: Checkpoint, info: Mapping[str, Collection[object]]) -> None:
+    """Every weight came from the checkpoint, and every layer of the checkpoint was used."""
+    remedy = "the weights belong to another config.json, copy both again"
+    if missing := sorted(map(str, info["missing_keys"])):
+        message = f"{checkpoint.folder} lacks the tensor {missing[0]!r} and {len(missing) - 1} more: {remedy}"
+        raise CheckpointError(message)
+    unused = sorted(name for name in map(str, info["unexpected_keys"]) if _LAYER.search(name))
+    if unused:
+        message = f"{checkpoint.folder} has the tensor {unused[0]!r}, which its config.json has no place for: {remedy}"
+        raise CheckpointError(message)
+
+
+def window_of(model: Any) -> int | None:  # noqa: ANN401
+    """The most tokens that a model's positions reach, where its configuration says so."""
+    longest = getattr(model.config, "max_position_embeddings", None)
+    return longest if isinstance(longest, int) else None
 
 
 def load_tensor(checkpoint: Checkpoint, name: str) -> torch.Tensor:

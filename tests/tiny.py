@@ -4,11 +4,16 @@
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
@@ -80,7 +85,8 @@ def sentencepiece_like(folder: Path, specials: list[str], **roles: str) -> PreTr
 def _saved(
     core: Tokenizer, folder: Path, template: str | None, roles: dict[str, str]
 ) -> PreTrainedTokenizerFast:
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, clean_up_tokenization_spaces=False, **roles)
+    settings = {"clean_up_tokenization_spaces": False, **roles}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, **settings)  # type: ignore[no-untyped-call]
     tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)
     return tokenizer
@@ -95,14 +101,14 @@ _SIZES = {
     "max_position_embeddings": 2048,
     "initializer_range": 0.3,
 }
-_KINDS = {
+_KINDS: dict[str, Any] = {
     "qwen2": (Qwen2Config, Qwen2ForCausalLM),
     "llama": (LlamaConfig, LlamaForCausalLM),
     "mistral": (MistralConfig, MistralForCausalLM),
 }
 
 
-def random_model(kind: str, vocabulary: int, seed: int = 0, **settings: object) -> torch.nn.Module:
+def random_model(kind: str, vocabulary: int, seed: int = 0, **settings: object) -> Any:
     """A causal language model of the architecture."""
     configuration, model = _KINDS[kind]
     torch.manual_seed(seed)
@@ -111,7 +117,7 @@ def random_model(kind: str, vocabulary: int, seed: int = 0, **settings: object) 
 
 
 def save(
-    model: torch.nn.Module, folder: Path, *, architecture: str, head: dict[str, torch.Tensor], keep_lm_head: bool,
+    model: Any, folder: Path, *, architecture: str, head: dict[str, torch.Tensor], keep_lm_head: bool,
     shards: int = 1, **extra: object,
 ) -> None:  # fmt: skip
     """Writes config.json and the tensors under their public names, in one file or in shards with an index."""
@@ -139,16 +145,16 @@ def save(
         )
 
 
-def random_head(seed: int = 1, **shapes: tuple[int, ...]) -> dict[str, torch.Tensor]:
+def random_head(**shapes: tuple[int, ...]) -> dict[str, torch.Tensor]:
     """Random tensors; `__` in a name stands for a dot."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(1)
     return {
         name.replace("__", "."): torch.randn(shape, generator=generator) * 0.5
         for name, shape in shapes.items()
     }
 
 
-def qwen_prm(folder: Path, *, template: str = CHATML, shards: int = 1, **extra: object) -> Path:
+def qwen_prm(folder: Path, *, template: str = CHATML, shards: int = 1, **extra: Any) -> Path:
     """The layout of Qwen2.5-Math-PRM."""
     specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<extra_0>"]
     tokenizer = byte_level(
@@ -202,7 +208,31 @@ def math_shepherd(folder: Path) -> Path:
     return folder
 
 
-def llama_chat(folder: Path, *, template: str | None = LLAMA3, tied: bool = False, **extra: object) -> Path:
+def gpt2(folder: Path) -> Path:
+    """GPT-2: other tensor names, other names in the configuration, tied without saying so, no chat template."""
+    tokenizer = byte_level(folder, ["<|endoftext|>"], template=None, eos_token="<|endoftext|>")
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(
+        GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=4, n_positions=300)
+    )
+    model.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(
+        json.dumps({k: v for k, v in config.items() if k != "tie_word_embeddings"})
+    )
+    return folder
+
+
+def bloom(folder: Path) -> Path:
+    """Bloom: a language model without a longest position."""
+    tokenizer = byte_level(folder, ["<eot>"], template=None, eos_token="<eot>")
+    torch.manual_seed(0)
+    config = BloomConfig(vocab_size=len(tokenizer), hidden_size=32, n_layer=2, n_head=4, eos_token_id=None)
+    BloomForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def llama_chat(folder: Path, *, template: str | None = LLAMA3, tied: bool = False, **extra: Any) -> Path:
     """The layout of RLHFlow's Llama 3.1 models, and of any chat model that can judge or sample."""
     specials = ["<|begin|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
     tokenizer = byte_level(folder, specials, template=template, bos_token="<|begin|>", eos_token="<|eot_id|>")

@@ -63,6 +63,8 @@ class LocalSampler:
         self.id = name
         self._model, self._tokenizer, self._generation = model, tokenizer, generation
         self._ends = _end_ids(model, tokenizer)
+        # transformers fills every unset setting from this one: a model's repetition penalty would skew the draws
+        model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
         self._seed = secrets.randbits(64) if generation.seed is None else generation.seed
         self._calls, self._device, self._origin = 0, threading.Lock(), origin
 
@@ -84,7 +86,7 @@ class LocalSampler:
             prompt = self._prompt(request)
             room = self._room(len(prompt))
             self._calls += 1
-            with _seeded(self._model.device, _mixed(self._seed, self._calls, prompt)):
+            with _seeded(_mixed(self._seed, self._calls, prompt)):
                 tokens, logprobs = self._generate(prompt, n, room)
         answers = zip(tokens, logprobs, strict=True)
         return [self._path(ids, logs, len(prompt) if k == 0 else 0) for k, (ids, logs) in enumerate(answers)]
@@ -102,11 +104,13 @@ class LocalSampler:
         return list(ids)
 
     def _room(self, prompt: int) -> int:
-        window = self._model.config.max_position_embeddings
+        window = pretrained.window_of(self._model)
+        if window is None:
+            return self._generation.max_new_tokens
         if prompt >= window:
             message = f"the prompt has {prompt} tokens and the window of {self.id!r} only {window}: shorten the prompt"
             raise SamplerError(message)
-        return int(min(self._generation.max_new_tokens, window - prompt))
+        return min(self._generation.max_new_tokens, window - prompt)
 
     @torch.inference_mode()
     def _generate(
@@ -231,11 +235,8 @@ def _mixed(seed: int, call: int, prompt: Sequence[int]) -> int:
 
 
 @contextmanager
-def _seeded(place: torch.device, seed: int) -> Iterator[None]:
-    """Torch's random state set for one call, and put back after it."""
-    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
-        if place.type == "cuda":
-            with torch.cuda.device(place):
-                torch.cuda.manual_seed(seed)
-        torch.default_generator.manual_seed(seed)
+def _seeded(seed: int) -> Iterator[None]:
+    """Torch's random state, on every device, set for one call and put back after it."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
         yield

@@ -82,7 +82,8 @@ def first_label(logits: Sequence[float]) -> float:
 
 def validity(logits: Sequence[float]) -> float:
     """Softmax probability of neutral plus positive, of (negative, neutral, positive) (ReasonEval)."""
-    return min(1.0, math.fsum(_softmax(logits)[1:]))
+    total = math.fsum(_softmax(logits)[1:])
+    return 1.0 if total > 1 else total  # min() would turn NaN into 1
 
 
 def sigmoid(logits: Sequence[float]) -> float:

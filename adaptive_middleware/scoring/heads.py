@@ -65,7 +65,7 @@ def label_head(checkpoint: Checkpoint, trunk: Any, labels: Sequence[int]) -> nn.
     if changed := [key for key in _RESHAPED if checkpoint.config.get(key) not in (None, 1, 1.0)]:
         message = f"{checkpoint.folder} reshapes its logits ({changed[0]}), which is not supported: take another model"
         raise CheckpointError(message)
-    if checkpoint.config.get("tie_word_embeddings") and "lm_head.weight" not in checkpoint.files:
+    if trunk.config.tie_word_embeddings and "lm_head.weight" not in checkpoint.files:
         weight = trunk.get_input_embeddings().weight.detach().float().cpu()
     else:
         weight = pretrained.load_tensor(checkpoint, "lm_head.weight")

@@ -151,14 +151,9 @@ def load_scorer(  # noqa: PLR0913 - one keyword per setting of `prm` in the conf
     trunk = heads.load_trunk(checkpoint, place, number)
     head = head_of(checkpoint) if head_of else heads.label_head(checkpoint, trunk, built.labels)
     network = heads.StepModel(trunk, head.to(place), tokenizer.pad_token_id or 0)
-    window = min(max_length, _positions(checkpoint) or max_length)
+    window = min(max_length, pretrained.window_of(trunk) or max_length)
     name = options.id or pretrained.name_of(model, checkpoint)
     return LocalScorer(name, built, network, window=window, batch_tokens=batch_tokens, origin=origin)
-
-
-def _positions(checkpoint: Checkpoint) -> int | None:
-    longest = checkpoint.config.get("max_position_embeddings")
-    return longest if isinstance(longest, int) else None
 
 
 def detect_family(checkpoint: Checkpoint) -> str:

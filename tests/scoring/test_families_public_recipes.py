@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path as FilePath
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,10 @@ from safetensors.torch import load_file
 from torch.nn.functional import linear
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from adaptive_middleware.scoring.families import JUDGE_PROMPT
 from adaptive_middleware.scoring.local import load_scorer
+from adaptive_middleware.scoring.text import FIRST as STEPS_MARK
+from adaptive_middleware.scoring.text import QUESTION as QUESTION_MARK
 from adaptive_middleware.types import Path, Request
 from tests import tiny
 
@@ -24,23 +28,18 @@ PATHS = [Path(steps) for steps in ANSWERS]
 
 
 def scores(
-    folder: FilePath, family: str | None = None, paths: list[Path] = PATHS, **settings: int
+    folder: FilePath, family: str | None = None, paths: list[Path] = PATHS, **settings: Any
 ) -> list[list[float]]:
     scorer = load_scorer(folder, family=family, **settings)
     return [list(found.values) for found in scorer.score(Request(QUESTION), paths)]
 
 
-def network(folder: FilePath) -> torch.nn.Module:
+def network(folder: FilePath) -> Any:
     """The plain causal model of the folder, filled without our loader."""
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for file in folder.glob("*.safetensors"):
         tensors |= load_file(file)
-    kind = {"Qw": "qwen2", "Re": "mistral", "Mi": "mistral", "Ll": "llama"}[
-        config(folder)["architectures"][0][:2]
-    ]
-    model = tiny.random_model(
-        config(folder).get("model_type", kind), len(tensors["model.embed_tokens.weight"]), seed=9
-    )
+    model = tiny.random_model(config(folder)["model_type"], len(tensors["model.embed_tokens.weight"]), seed=9)
     names = model.state_dict().keys()
     fitting = {name: tensor for name, tensor in tensors.items() if name in names}
     if "lm_head.weight" not in fitting:
@@ -49,18 +48,20 @@ def network(folder: FilePath) -> torch.nn.Module:
     return model.eval()
 
 
-def config(folder: FilePath) -> dict:
+def config(folder: FilePath) -> Any:
     return json.loads((folder / "config.json").read_text())
 
 
 @torch.no_grad()
 def hidden(folder: FilePath, ids: list[int]) -> torch.Tensor:
-    return network(folder).model(torch.tensor([ids])).last_hidden_state[0]
+    found: torch.Tensor = network(folder).model(torch.tensor([ids])).last_hidden_state[0]
+    return found
 
 
 @torch.no_grad()
 def logits(folder: FilePath, ids: list[int]) -> torch.Tensor:
-    return network(folder)(torch.tensor([ids])).logits[0]
+    found: torch.Tensor = network(folder)(torch.tensor([ids])).logits[0]
+    return found
 
 
 def close(found: list[list[float]], expected: list[list[float]]) -> None:
@@ -207,12 +208,25 @@ def test_a_judge_is_asked_after_each_step_and_answers_by_label_probability(
             text = asked + "\nAnswer:"
             if template is not None:
                 chat = [{"role": "user", "content": asked}]
-                text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+                text = str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
             ids = tokenizer.encode(text, add_special_tokens=False)
             found.append(float(logits(folder, ids)[-1, labels].softmax(-1)[0]))
         return found
 
     close(scores(folder, "judge"), [reference(steps) for steps in ANSWERS])
+
+
+def test_any_causal_language_model_can_judge(tmp_path: FilePath) -> None:
+    folder = tiny.gpt2(tmp_path)
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+    text = JUDGE_PROMPT.replace(QUESTION_MARK, "1 + 1?").replace(STEPS_MARK, "2") + "\nAnswer:"
+    labels = [tokenizer.encode(word)[0] for word in (" Yes", " No")]
+    with torch.no_grad():
+        expected = model(**tokenizer(text, return_tensors="pt")).logits[0, -1, labels].softmax(-1)[0]
+    scorer = load_scorer(folder, family="judge")
+    [found] = scorer.score(Request("1 + 1?"), [Path(("2",))])
+    assert found.values == pytest.approx([float(expected)], abs=1e-5)
+    assert scorer.score(Request("1 + 1?"), [Path(("2" * 400,))])[0].tokens == 300, "its n_positions"
 
 
 def test_shards_and_batches_change_nothing(tmp_path: FilePath) -> None:
@@ -233,11 +247,3 @@ def test_bfloat16_scores_agree_to_its_precision(tmp_path: FilePath) -> None:
     assert exact != rough
     for mine, theirs in zip(exact, rough, strict=True):
         assert theirs.values == pytest.approx(mine.values, abs=0.1)
-
-
-def test_the_plain_model_of_the_reference_is_transformers_own(tmp_path: FilePath) -> None:
-    folder = tiny.math_shepherd(tmp_path)
-    ids = list(range(20))
-    with torch.no_grad():
-        theirs = AutoModelForCausalLM.from_pretrained(folder)(torch.tensor([ids])).logits[0]
-    assert torch.allclose(logits(folder, ids), theirs, atol=1e-5)
