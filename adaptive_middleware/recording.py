@@ -120,13 +120,16 @@ def write_recording(file: Place, problems: Iterable[Problem]) -> None:
     partial = target.with_name(f".{target.name}.partial")
     lines = (json.dumps(_problem_row(problem), ensure_ascii=False, allow_nan=False) for problem in problems)
     text = (f"{line}\n".encode() for line in lines)
-    with partial.open("wb") as raw:
-        if target.suffix == ".gz":
-            with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-                packed.writelines(text)
-        else:
-            raw.writelines(text)
-    partial.replace(target)
+    try:
+        with partial.open("wb") as raw:
+            if target.suffix == ".gz":
+                with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
+                    packed.writelines(text)
+            else:
+                raw.writelines(text)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

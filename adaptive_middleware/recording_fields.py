@@ -35,8 +35,12 @@ class Row:
         return self._fields.get(name) is not None
 
     def rest(self) -> dict[str, object]:
-        """The fields that nobody asked for."""
-        return {name: value for name, value in self._fields.items() if name not in self._asked}
+        """The fields that nobody asked for, without nulls."""
+        return {
+            name: value
+            for name, value in self._fields.items()
+            if name not in self._asked and value is not None
+        }
 
     def rows(self, name: str) -> list[Row]:
         """A list of at least one object."""

@@ -65,7 +65,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         Order, typer.Option(help="Samples as recorded, or shuffled --repeats times.")
     ] = Order.shuffled,
     by: Annotated[By | None, typer.Option(help="Replay the samples of each seed apart.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Shuffled orders per problem.")] = 50,
+    repeats: Annotated[int, typer.Option(min=1, help="Shuffled orders per problem.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of orders, intervals and folds.")] = 0,
     select: Annotated[
         Select | None,

@@ -22,7 +22,7 @@ class Options:
 
     shuffled: bool = True
     by_seed: bool = False
-    repeats: int = 50
+    repeats: int = 20
     seed: int = 0
     select: str | None = None
     calibration: str | None = None
