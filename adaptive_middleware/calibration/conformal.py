@@ -23,7 +23,7 @@ from adaptive_middleware.calibration.posthoc import LOWER, UPPER
 from adaptive_middleware.calibration.shapes import Shape, matrix_of, quantile_map, shape
 
 FEWEST_PROBLEMS = ceil(1 / LOWER - 1e-9) - 1
-_FOLDS, _ROUNDS = 5, 3
+_FOLDS, _ROUNDS = 5, 2
 _INSIDE = (0.002, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.998)
 _GRID = np.linspace(0.005, 0.995, 199)
 

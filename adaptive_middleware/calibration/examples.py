@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path as File
@@ -94,10 +95,15 @@ def read(file: File) -> list[Example]:
 
     Raises `CalibrationError` with file and line for anything that is not such a row.
     """
-    if not file.exists():
+    try:
+        content = file.read_bytes()
+        text = (gzip.decompress(content) if file.suffix == ".gz" else content).decode()
+    except FileNotFoundError as error:
         message = f"{file}: no such file; record scored prefixes with their success counts first"
-        raise CalibrationError(message)
-    text = gzip.decompress(file.read_bytes()).decode() if file.suffix == ".gz" else file.read_text("utf-8")
+        raise CalibrationError(message) from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        message = f"{file} cannot be read ({error}): restore it or record it again"
+        raise CalibrationError(message) from error
     rows = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     return [_row(file, number, line) for number, line in rows]
 

@@ -5,9 +5,11 @@
 2. Mean: paths are binned by index (equal mass, 0.8 sqrt(n) bins, at most 30), the bins' success rates, shrunk by one
    path of average success, made monotone by isotonic regression (pool adjacent violators).
 3. Spread: in each bin the success probability is Beta(mean * s, (1 - mean) * s). k of m is then
-   Beta-binomial, which tells true spread from binomial noise; s maximises that likelihood over all bins, then in
-   each bin under a log-normal prior around the common value. With one trial per unit there is nothing to
-   tell them apart, and the weak prior on s (around 8) stands.
+   Beta-binomial, which tells true spread from binomial noise. s is a common value times
+   (4 mean (1 - mean))^-t, t = 0, 1/2 or 1 (spread that narrows towards 0 and 1: none, some, as noise on the logit
+   does), both by maximum likelihood over all bins; then each bin moves away from it as far as its own likelihood
+   carries it against a log-normal prior. With one trial per unit there is nothing to tell spread from
+   noise, and the weak prior on the common value (around 8) stands.
 
 Needs numpy and scipy, which only fitting and evaluation do.
 """
@@ -22,7 +24,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import betaincinv, betaln, expit
 
-from adaptive_middleware.calibration.coverage import Floats, Ints, units
+from adaptive_middleware.calibration.coverage import Floats, Ints, Units, units
 from adaptive_middleware.calibration.examples import Example
 from adaptive_middleware.calibration.features import features, summary
 from adaptive_middleware.calibration.posthoc import LOWER, UPPER, QuantileMap
@@ -31,7 +33,8 @@ _FREE = ("steps", "done")
 _RIDGE = 1e-3
 _BINS_PER_ROOT, _MOST_BINS = 0.8, 30
 _EDGE = 1e-4
-_SPREADS = 0.25 * 1.2 ** np.arange(51)
+_SPREADS = 0.25 * 1.3 ** np.arange(31)
+_TAPERS = (0.0, 0.5, 1.0)
 _COMMON, _COMMON_SD, _OWN_SD = 8.0, 1.5, 0.7
 _DIGITS = 6
 
@@ -129,11 +132,23 @@ def _bins(index: Floats) -> Ints:
 def _spreads(examples: Sequence[Example], bins: Ints, means: Floats) -> Floats:
     found = units(examples, bins.tolist())
     own = found.mean(bins.astype(np.float64)).round().astype(np.int64)
-    k, m, mean = found.right[:, None], found.trials[:, None], means[own][:, None]
-    a, b = mean * _SPREADS, (1 - mean) * _SPREADS
+    logs = np.log(_SPREADS)
+    best, chosen = -np.inf, np.ones(len(means))
+    for taper in _TAPERS:
+        scale = (4 * means * (1 - means)) ** -taper
+        likelihoods = _likelihoods(found, own, means, scale)
+        common = likelihoods.sum(axis=0) - ((logs - np.log(_COMMON)) / _COMMON_SD) ** 2 / 2
+        if common.max() > best:
+            best = common.max()
+            prior = ((logs - logs[np.argmax(common)]) / _OWN_SD) ** 2 / 2
+            chosen = scale * _SPREADS[np.argmax(likelihoods - prior, axis=1)]
+    return np.asarray(chosen)
+
+
+def _likelihoods(found: Units, own: Ints, means: Floats, scale: Floats) -> Floats:
+    """Beta-binomial log-likelihood of each bin (row) under each scaled spread (column)."""
+    k, m = found.right[:, None], found.trials[:, None]
+    a, b = ((part * scale)[own][:, None] * _SPREADS for part in (means, 1 - means))
     likelihoods = np.zeros((len(means), len(_SPREADS)))
     np.add.at(likelihoods, own, betaln(a + k, b + m - k) - betaln(a, b))
-    logs = np.log(_SPREADS)
-    common = logs[np.argmax(likelihoods.sum(axis=0) - ((logs - np.log(_COMMON)) / _COMMON_SD) ** 2 / 2)]
-    prior = ((logs - common) / _OWN_SD) ** 2 / 2
-    return np.asarray(_SPREADS[np.argmax(likelihoods - prior, axis=1)])
+    return likelihoods
