@@ -112,7 +112,7 @@ class AdaptiveChatModel(DelegatingChatModel):
             if self.inner.rate_limiter is not None:
                 self.inner.rate_limiter.acquire(blocking=True)
             stream = self.inner._stream  # noqa: SLF001 - the extension point of chat models
-            yield from stream(messages, **inner_arguments(stream, request, run_manager))
+            yield from stream(messages, **inner_arguments(request, run_manager))
             return
         chunk = only_chunk(self._answer(without_stream(request), run_manager))
         if run_manager is not None:
@@ -131,7 +131,7 @@ class AdaptiveChatModel(DelegatingChatModel):
             if self.inner.rate_limiter is not None:
                 await self.inner.rate_limiter.aacquire(blocking=True)
             stream = self.inner._astream  # noqa: SLF001 - the extension point of chat models
-            chunks = stream(messages, **inner_arguments(stream, request, run_manager))
+            chunks = stream(messages, **inner_arguments(request, run_manager))
             async with aclosing(cast("AsyncGenerator[ChatGenerationChunk]", chunks)) as open_chunks:
                 async for chunk in open_chunks:
                     yield chunk

@@ -79,23 +79,19 @@ def model_name(model: BaseChatModel) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def inner_arguments(
-    method: Callable[..., object], request: Request, manager: BaseRunManager | None = None
-) -> dict[str, Any]:
-    """What `to_request` split, put together again as the keyword arguments of the inner model's `method`.
-
-    `manager` goes along when the method has a parameter for it; models may leave it out.
-    """
+def inner_arguments(request: Request, manager: BaseRunManager | None = None) -> dict[str, Any]:
+    """What `to_request` split, put together again as keyword arguments for the inner model."""
     arguments = {"stop": None, **request.parameters}
     if request.tools:
         arguments["tools"] = request.tools
-    if manager is not None and _takes_manager(method.__func__):  # type: ignore[attr-defined]
+    if manager is not None:
         arguments["run_manager"] = manager
     return arguments
 
 
 @cache
-def _takes_manager(method: Callable[..., object]) -> bool:
+def takes_manager(method: Callable[..., object]) -> bool:
+    """Whether a model's `_generate` or `_agenerate` has a parameter for the run manager; it may not."""
     return "run_manager" in signature(method).parameters
 
 

@@ -16,7 +16,7 @@ from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.sampling.fanout import afan_out, fan_out
 from adaptive_middleware.types import Path, Request
 from langchain_adaptive.paths import result_paths
-from langchain_adaptive.requests import inner_arguments
+from langchain_adaptive.requests import inner_arguments, takes_manager
 
 
 @dataclass(slots=True)
@@ -65,17 +65,18 @@ class ChatSampler:
         """The paths of one request, at least one and at most `n`."""
         if self.inner.rate_limiter is not None:
             self.inner.rate_limiter.acquire(blocking=True)
-        generate = self.inner._generate  # noqa: SLF001 - the extension point of chat models
-        return self._kept(generate(_messages(request), **self._arguments(generate, request, n)), n)
+        arguments = self._arguments(type(self.inner)._generate, request, n)  # noqa: SLF001
+        return self._kept(self.inner._generate(_messages(request), **arguments), n)  # noqa: SLF001
 
     async def _adraw(self, request: Request, n: int = 1) -> list[Path]:
         if self.inner.rate_limiter is not None:
             await self.inner.rate_limiter.aacquire(blocking=True)
-        generate = self.inner._agenerate  # noqa: SLF001 - the extension point of chat models
-        return self._kept(await generate(_messages(request), **self._arguments(generate, request, n)), n)
+        arguments = self._arguments(type(self.inner)._agenerate, request, n)  # noqa: SLF001
+        return self._kept(await self.inner._agenerate(_messages(request), **arguments), n)  # noqa: SLF001
 
     def _arguments(self, method: Callable[..., object], request: Request, n: int) -> dict[str, Any]:
-        arguments = inner_arguments(method, request, self.manager)
+        told = self.manager if self.manager is not None and takes_manager(method) else None
+        arguments = inner_arguments(request, told)
         return arguments if n == 1 else {**arguments, "n": n}
 
     def _kept(self, result: ChatResult, n: int) -> list[Path]:
