@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import assert_never
 
 from adaptive_middleware import lab
 from adaptive_middleware.calibration import bundle
@@ -129,8 +128,6 @@ def _policy(config: Config, path: KeyPath, rule: BestOfN, limit: int) -> Policy:
         case PythonPolicy(target=factory, args=args):
             policy: Policy = made(config.document, path, factory, args)
             return policy
-        case _:
-            assert_never(rule.policy)
 
 
 def _scorer(config: Config) -> Scorer | None:
@@ -144,8 +141,6 @@ def _scorer(config: Config) -> Scorer | None:
             return _load_lab()
         case TransformersPrm() as prm:
             return _load_transformers(config, prm)
-        case _:
-            assert_never(config.settings.prm)
 
 
 def _verifier(config: Config, rules: Sequence[Rule]) -> Verifier | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from functools import reduce
+from functools import cache, reduce
 from typing import Any, cast
 
 from pydantic_core import ErrorDetails
@@ -39,10 +39,13 @@ _PATTERNS: Mapping[str | int, str] = {
 }
 
 
+_schema = cache(json_schema)
+
+
 def schema_problems(document: Document, errors: Sequence[ErrorDetails]) -> list[Problem]:
     """One problem for each of pydantic's `errors` that is not the consequence of another one."""
     seen = {problem.path for problem in document.problems}
-    schema = json_schema()
+    schema = _schema()
     found = []
     for error in errors:
         problem = _problem(document, schema, error)

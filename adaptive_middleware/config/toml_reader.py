@@ -11,7 +11,9 @@ import tomllib
 
 from adaptive_middleware.config.document import Document, KeyPath, Place, Problem
 
-_TRIPLE = re.compile(r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'', re.DOTALL)
+_TEXT = re.compile(  # long texts first, then what could hold their quotes
+    r'"""(?:\\.|[^\\])*?"""|' r"'''.*?'''" r'|"(?:\\.|[^"\\\n])*"|' r"'[^'\n]*'|#[^\n]*", re.DOTALL
+)
 _HEADER = re.compile(r"\s*(\[\[?[^\]=]*\]\]?)\s*(#.*)?")
 _KEY = re.compile(r"""[ \t]*(?=\S)((?:[\w-]|"[^"]*"|'[^']*'|[ \t.])+?)\s*=\s*""")
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -38,13 +40,13 @@ def _problem(error: Exception, text: str) -> Problem:
 
 
 def _places(text: str) -> tuple[dict[KeyPath, Place], dict[KeyPath, Place]]:
-    text = _TRIPLE.sub(lambda found: '""' + "\n" * found[0].count("\n"), text)
+    text = _TEXT.sub(lambda found: _blanked(found[0]), text)
     keys: dict[KeyPath, Place] = {}
     values: dict[KeyPath, Place] = {(): Place(1, 1)}
     table: KeyPath = ()
     for number, line in enumerate(text.split("\n"), start=1):
         if (found := _HEADER.fullmatch(line)) is not None:
-            table = _path(found[1])
+            table = _path(found[1]) or table
             keys.setdefault(table, Place(number, found.start(1) + 1))
         elif (found := _KEY.match(line)) is not None:
             path = (*table, *_path(f"{found[1]} = 0"))
@@ -53,8 +55,16 @@ def _places(text: str) -> tuple[dict[KeyPath, Place], dict[KeyPath, Place]]:
     return keys, values
 
 
+def _blanked(text: str) -> str:
+    """A text of several lines, emptied, but as long; anything else as it is."""
+    return '""' + "\n" * text.count("\n") if text.startswith(('"""', "'''")) else text
+
+
 def _path(written: str) -> KeyPath:
-    """The key path of a header or of a `key = 0` line, as tomllib reads it; empty when it does not."""
+    """The key path of a header or of a `key = 0` line, as tomllib reads it.
+
+    Empty for a line of a longer list, which only looks like a header.
+    """
     try:
         value: object = tomllib.loads(written)
     except tomllib.TOMLDecodeError:

@@ -83,6 +83,18 @@ TOML = {
         1,
         ["'budget'"],
     ),
+    "typo after quotes in a comment": (
+        "version = 1 # '''\n[budget] # \"\"\"\nper_cal = 1\n",
+        3,
+        1,
+        ["'per_call'"],
+    ),
+    "typo after a list that looks like a header": (
+        "version = 1\n[prm]\nkind = 'python'\ntarget = 'a:b'\nargs.x = [\n[1, 2]\n]\nargz = 1\n",
+        8,
+        1,
+        ["argz", "'args'"],
+    ),
     "dotted key": ("version = 1\nbudget.per_call.tokens = 'x'\n", 2, 26, ["'x'", "whole number"]),
     "quoted table": (
         'version = 1\n[policies."my.own"]\nstrategy = "pass-through"\n',
