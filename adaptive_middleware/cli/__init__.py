@@ -10,12 +10,14 @@ import typer
 
 from adaptive_middleware.cli import config_command
 from adaptive_middleware.cli.bench_replay import replay
+from adaptive_middleware.cli.demo import demo
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__.partition("\n")[0])
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 bench = typer.Typer(no_args_is_help=True, help="Compare policies, offline.")
 app.add_typer(bench, name="bench")
 app.add_typer(config_command.app, name="config")
 
+app.command("demo")(demo)
 bench.command("replay")(replay)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -84,9 +84,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 
     Fixed rows come with the default selection and with majority voting. Nothing is generated or scored.
     """
-    from rich.console import Console  # noqa: PLC0415 - `--help` stays fast
-
-    from adaptive_middleware.cli.replay_setup import Options, plan  # noqa: PLC0415 - as above
+    from adaptive_middleware.cli.replay_setup import Options, plan  # noqa: PLC0415 - `--help` stays fast
 
     options = Options(
         shuffled=order is Order.shuffled,
@@ -99,7 +97,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     )
     specs = [parse(text) for text in policy or ()]
     try:
-        with Console(stderr=True).status("reading and calibrating"):
+        with _waiting("reading and calibrating"):
             ready = plan(recording, specs, options)
     except AdaptiveError as error:
         typer.echo(f"error: {error}", err=True)
@@ -119,6 +117,13 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 def _run(ready: Plan) -> list[Row]:
     with _progress(len(ready.specs) * len(ready.bench.reels)) as tick:
         return [ready.bench.evaluate(spec, tick) for spec in ready.specs]
+
+
+def _waiting(what: str) -> AbstractContextManager[object]:
+    from rich.console import Console  # noqa: PLC0415 - `--help` stays fast
+
+    console = Console(stderr=True)
+    return console.status(what) if console.is_terminal else nullcontext()
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def demo(
         typer.echo(json.dumps(summary(done), allow_nan=False))
     elif done:
         _summarise(console, done)
-        _explain(console, _worth_explaining(done))
+        _explain(console, worth_explaining(done))
     if stopped:
         raise typer.Exit(130)
 
@@ -97,7 +97,7 @@ def _summarise(console: Console, done: Sequence[Call]) -> None:
     console.print(table)
 
 
-def _worth_explaining(done: Sequence[Call]) -> Call:
+def worth_explaining(done: Sequence[Call]) -> Call:
     """The call that shows most: right after several samples, otherwise the one with most samples."""
     return max(
         done, key=lambda call: (call.adaptive.correct and call.adaptive.samples > 1, call.adaptive.samples)
