@@ -101,7 +101,10 @@ class DelegatingChatModel(BaseChatModel):
         return self.inner.profile
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        return self.inner._get_ls_params(stop, **{**self.inner_kwargs, **kwargs})  # noqa: SLF001
+        given = (
+            {**self.inner_kwargs, **kwargs} if stop is None else {**self.inner_kwargs, **kwargs, "stop": stop}
+        )
+        return self.inner._get_ls_params(**given)  # noqa: SLF001
 
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None], /) -> dict[str, Any]:
         return self.inner._combine_llm_outputs(llm_outputs)  # noqa: SLF001
