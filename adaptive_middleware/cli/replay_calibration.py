@@ -36,6 +36,8 @@ def calibrators(tapes: Sequence[Tape], how: str | None, seed: int) -> tuple[list
 
 
 def _crossfitted(tapes: Sequence[Tape], seed: int) -> list[Calibrator]:
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - comes with scikit-learn
+
     from adaptive_middleware.calibration.crossfit import crossfit  # noqa: PLC0415 - loads scikit-learn
     from adaptive_middleware.calibration.examples import Example  # noqa: PLC0415 - as above
 
@@ -51,5 +53,6 @@ def _crossfitted(tapes: Sequence[Tape], seed: int) -> list[Calibrator]:
             for path, success in zip(one.paths, right, strict=True)
             if (scores := take(path).scores).values
         ]
-    fitted = crossfit(examples, seed=seed)
+    with threadpool_limits(1):  # the matrices are tiny: more threads only wait for each other
+        fitted = crossfit(examples, seed=seed)
     return [fitted[group] if (group := str(one.request.run_id)) in fitted else uncalibrated for one in tapes]
