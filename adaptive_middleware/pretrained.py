@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
     StrictDataclassError,
 )
 from safetensors import SafetensorError, safe_open
-from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from adaptive_middleware.checkpoint import Checkpoint, open_checkpoint
@@ -31,6 +31,7 @@ DTYPES: Mapping[str, torch.dtype] = {
 }
 _LAYER = re.compile(r"(layers|h)\.\d+\.(?!.*inv_freq$)")
 _NEEDED = ("*.json", "*.safetensors", "*.model", "*.jinja", "*.txt")
+_VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 _LOADING = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, StrictDataclassError)
 
 
@@ -71,16 +72,26 @@ def device_and_dtype(device: str, dtype: str) -> tuple[torch.device, torch.dtype
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:  # noqa: ANN401 - transformers' tokenizers share no usable type
-    """The folder's tokenizer."""
+    """The folder's tokenizer, exactly as its tokenizer.json describes it where there is one.
+
+    The auto class would put the pre-tokenizer of the model's architecture in place of the file's own, and
+    a model trained with another one would then read garbage.
+    """
     config = load_config(checkpoint)
     path = checkpoint.folder / "tokenizer.json"
+    if not any((checkpoint.folder / name).exists() for name in _VOCABULARIES):
+        message = f"no tokenizer in {str(checkpoint.folder)!r} ({', '.join(_VOCABULARIES)}): copy the whole model folder"
+        raise CheckpointError(message)
     try:
-        if path.exists() and "model" not in json.loads(path.read_bytes()):
-            message = f"{path.name} describes no tokenizer model"
-            raise ValueError(message)
-        return AutoTokenizer.from_pretrained(
-            checkpoint.folder, config=config, trust_remote_code=False, local_files_only=True
-        )
+        with _quiet():
+            if not path.exists():
+                return AutoTokenizer.from_pretrained(
+                    checkpoint.folder, config=config, trust_remote_code=False, local_files_only=True
+                )
+            if "model" not in json.loads(path.read_bytes()):
+                message = f"{path.name} describes no tokenizer model"
+                raise ValueError(message)
+            return PreTrainedTokenizerFast.from_pretrained(checkpoint.folder, local_files_only=True)
     except _LOADING as error:
         message = (
             f"the tokenizer in {str(checkpoint.folder)!r} cannot be loaded ({error}): copy its files again"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from adaptive_middleware.errors import CheckpointError, ConfigError
 from adaptive_middleware.sampling.local import Generation, LocalSampler, load_sampler
@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> FilePath:
 
 
 def prompt_ids(folder: FilePath, messages: list[dict[str, str]]) -> list[int]:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     return list(tokenizer.encode(text, add_special_tokens=False))
 
@@ -33,7 +33,7 @@ def prompt_ids(folder: FilePath, messages: list[dict[str, str]]) -> list[int]:
 def ending_model(folder: FilePath, chance: float) -> Any:
     """The model with the end token's logit raised to roughly the given chance per token."""
     model: Any = AutoModelForCausalLM.from_pretrained(folder)
-    end = AutoTokenizer.from_pretrained(folder).eos_token_id
+    end = PreTrainedTokenizerFast.from_pretrained(folder).eos_token_id
     layer: Any = torch.nn.Linear(32, model.config.vocab_size)
     with torch.no_grad():
         layer.weight.copy_(model.lm_head.weight * 0.1)
@@ -46,14 +46,14 @@ def ending_model(folder: FilePath, chance: float) -> Any:
 def ending(folder: FilePath, chance: float = 0.2, **settings: Any) -> LocalSampler:
     generation = Generation(**{"max_new_tokens": 12, "seed": 5, **settings})
     return LocalSampler(
-        "ending", ending_model(folder, chance), AutoTokenizer.from_pretrained(folder), generation
+        "ending", ending_model(folder, chance), PreTrainedTokenizerFast.from_pretrained(folder), generation
     )
 
 
 def test_greedy_answers_are_the_argmax_of_a_plain_loop(folder: FilePath) -> None:
     model, tokenizer = (
         AutoModelForCausalLM.from_pretrained(folder),
-        AutoTokenizer.from_pretrained(folder),
+        PreTrainedTokenizerFast.from_pretrained(folder),
     )
     ids = prompt_ids(folder, [{"role": "user", "content": ASKED.text}])
     drawn: list[int] = []
@@ -179,7 +179,7 @@ def test_a_models_own_generation_settings_do_not_leak_in(folder: FilePath, tmp_p
     model.generation_config.repetition_penalty = 5.0
     model.generation_config.do_sample = True
     model.save_pretrained(tmp_path)
-    AutoTokenizer.from_pretrained(folder).save_pretrained(tmp_path)
+    PreTrainedTokenizerFast.from_pretrained(folder).save_pretrained(tmp_path)
     theirs = load_sampler(tmp_path, seed=1, max_new_tokens=20).sample(ASKED, 3)
     ours = load_sampler(folder, seed=1, max_new_tokens=20).sample(ASKED, 3)
     assert [path.text for path in theirs] == [path.text for path in ours]

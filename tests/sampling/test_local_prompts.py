@@ -3,7 +3,7 @@
 from pathlib import Path as FilePath
 
 import pytest
-from transformers import AutoTokenizer
+from transformers import PreTrainedTokenizerFast
 
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.sampling.local import load_sampler
@@ -19,7 +19,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> FilePath:
 
 
 def prompt_ids(folder: FilePath, messages: list[dict[str, str]]) -> list[int]:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     return list(tokenizer.encode(text, add_special_tokens=False))
 

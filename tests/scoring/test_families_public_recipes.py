@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch.nn.functional import linear
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from adaptive_middleware.scoring.families import JUDGE_PROMPT
 from adaptive_middleware.scoring.local import load_scorer
@@ -73,7 +73,7 @@ def close(found: list[list[float]], expected: list[list[float]]) -> None:
 
 
 def qwen_reference(folder: FilePath, messages: list[dict[str, str]], steps: tuple[str, ...]) -> list[float]:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     answer = "".join(step.strip("\n") + "<extra_0>" for step in steps)
     text = tokenizer.apply_chat_template(
         [*messages, {"role": "assistant", "content": answer}], tokenize=False
@@ -114,7 +114,7 @@ def test_a_path_without_steps_is_the_question_with_one_empty_step(tmp_path: File
 
 def test_skywork_reads_the_value_at_the_newline_that_ends_a_step(tmp_path: FilePath) -> None:
     folder = tiny.skywork_prm(tmp_path)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     newline = tokenizer.encode("\n")[-1]
     head = load_file(folder / "model.safetensors")
 
@@ -136,7 +136,7 @@ def test_reasoneval_is_neutral_plus_positive_where_the_published_script_reads(
     tmp_path: FilePath, kind: str, bias: bool, pad_is_start: bool
 ) -> None:
     folder = tiny.reasoneval(tmp_path, kind=kind, bias=bias, pad_is_start=pad_is_start)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     head = load_file(folder / "model.safetensors")
 
     def reference(steps: tuple[str, ...]) -> list[float]:
@@ -155,7 +155,7 @@ def test_reasoneval_is_neutral_plus_positive_where_the_published_script_reads(
 
 def test_math_shepherd_reads_plus_against_minus_at_its_marker(tmp_path: FilePath) -> None:
     folder = tiny.math_shepherd(tmp_path)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     candidates = tokenizer.encode("+ -")[1:]
     marker = tokenizer.encode("ки")[-1]
     assert len(candidates) == 2
@@ -171,7 +171,7 @@ def test_math_shepherd_reads_plus_against_minus_at_its_marker(tmp_path: FilePath
 
 def test_rlhflow_reads_plus_against_minus_where_each_turn_is_answered(tmp_path: FilePath) -> None:
     folder = tiny.llama_chat(tmp_path)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     candidates = [tokenizer.encode("+")[-1], tokenizer.encode("-")[-1]]
 
     def reference(steps: tuple[str, ...]) -> list[float]:
@@ -193,7 +193,7 @@ def test_a_judge_is_asked_after_each_step_and_answers_by_label_probability(
     tmp_path: FilePath, template: str | None, tied: bool
 ) -> None:
     folder = tiny.llama_chat(tmp_path, template=template, tied=tied)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     words = [" Yes", " No"] if template is None else ["Yes", "No"]
     labels = [tokenizer.encode(word, add_special_tokens=False)[0] for word in words]
 
@@ -218,7 +218,10 @@ def test_a_judge_is_asked_after_each_step_and_answers_by_label_probability(
 
 def test_any_causal_language_model_can_judge(tmp_path: FilePath) -> None:
     folder = tiny.gpt2(tmp_path)
-    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer, model = (
+        PreTrainedTokenizerFast.from_pretrained(folder),
+        AutoModelForCausalLM.from_pretrained(folder),
+    )
     text = JUDGE_PROMPT.replace(QUESTION_MARK, "1 + 1?").replace(STEPS_MARK, "2") + "\nAnswer:"
     labels = [tokenizer.encode(word)[0] for word in (" Yes", " No")]
     with torch.no_grad():

@@ -2,13 +2,16 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
 
+from adaptive_middleware.checkpoint import Checkpoint
+from adaptive_middleware.pretrained import load_tokenizer
 from adaptive_middleware.scoring.families import Options, qwen_math_prm
 from adaptive_middleware.scoring.rows import render
 from bench.lab import paths, text
 
-LAYOUT = qwen_math_prm(AutoTokenizer.from_pretrained(paths.PRM), Options()).layout
+# the architecture of the trained model, whether or not its weights are there yet
+CHECKPOINT = Checkpoint(paths.PRM, {"model_type": "qwen2"}, {})
+LAYOUT = qwen_math_prm(load_tokenizer(CHECKPOINT), Options()).layout
 words = st.lists(st.sampled_from(["Tom", "has", "3", "12", "x", "=", "7", "<extra_0>", "ü"]), max_size=6).map(
     " ".join
 )
