@@ -36,7 +36,7 @@ def calibrators(tapes: Sequence[Tape], how: str | None, seed: int) -> tuple[list
 
 
 def _crossfitted(tapes: Sequence[Tape], seed: int) -> list[Calibrator]:
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - comes with scikit-learn
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # noqa: PLC0415 - comes with scikit-learn
 
     from adaptive_middleware.calibration.crossfit import crossfit  # noqa: PLC0415 - loads scikit-learn
     from adaptive_middleware.calibration.examples import Example  # noqa: PLC0415 - as above
