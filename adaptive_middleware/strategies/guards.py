@@ -19,7 +19,8 @@ from adaptive_middleware.types import Outcome, Path, Request, StepScores, Usage
 def fail_open(flow: Flow[Outcome], request: Request) -> Flow[Outcome]:
     """Keep the call alive when our own parts fail: the report then says `degraded`.
 
-    A scorer that raises is answered with rejected scores, so that the strategy goes on with votes. When
+    A scorer that raises is answered with rejected scores, so that the strategy goes on with votes; so is
+    one that is cut off by the deadline, once there is an answer to return. When
     the strategy itself fails (a policy or a calibrator that raises), the first usable answer drawn so
     far is returned, or one plain call is made. Errors of the sampler before there is an answer, and of
     budgets, pass through: they are the caller's to see. A draw that fails later only loses its samples.
@@ -93,7 +94,7 @@ class _Watch:
         try:
             answer = yield effect
         except Exception as error:
-            if isinstance(effect, Score) and not isinstance(error, BudgetError):
+            if isinstance(effect, Score) and (self.drawn or not isinstance(error, BudgetError)):
                 return [_rejected(error)] * len(effect.paths)
             if isinstance(effect, Sample) and self.drawn and not isinstance(error, BudgetError):
                 return [_failed(error)] * effect.n

@@ -97,13 +97,31 @@ def test_when_even_the_plain_call_fails_the_bug_is_raised() -> None:
         run(fail_open(broken_at_once(REQUEST), REQUEST), Ports(sampler))
 
 
-def test_a_budget_error_while_scoring_is_not_failed_open() -> None:
-    class Late:
-        def score(self, request: Request, paths: Sequence[Path]) -> list[StepScores]:
-            raise DeadlineExceeded
+class Late:
+    """Is cut off by the deadline when it has more than the question to score."""
 
+    def __init__(self, *, at_once: bool) -> None:
+        self.at_once = at_once
+
+    def score(self, request: Request, paths: Sequence[Path]) -> list[StepScores]:
+        if self.at_once or paths[0].steps:
+            raise DeadlineExceeded("Score was cancelled")
+        return [StepScores((0.5,))] * len(paths)
+
+
+def test_a_deadline_while_scoring_the_question_is_the_callers_to_see() -> None:
     with pytest.raises(DeadlineExceeded):
-        run(fail_open(best_of_n(fixed(1))(REQUEST), REQUEST), Ports(ScriptedSampler(["4"]), Late()))
+        run(
+            fail_open(best_of_n(fixed(1))(REQUEST), REQUEST),
+            Ports(ScriptedSampler(["4"]), Late(at_once=True)),
+        )
+
+
+def test_a_deadline_while_scoring_answers_does_not_lose_them() -> None:
+    flow = fail_open(best_of_n(fixed(3))(REQUEST), REQUEST)
+    outcome = run(flow, Ports(ScriptedSampler(["5", "4", "4"]), Late(at_once=False)))
+    assert outcome.chosen.text == "4"
+    assert outcome.degraded == ("scores rejected: DeadlineExceeded: Score was cancelled",)
 
 
 def test_after_the_deadline_the_best_answer_so_far_is_returned() -> None:
