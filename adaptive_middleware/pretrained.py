@@ -74,8 +74,7 @@ def device_and_dtype(device: str, dtype: str) -> tuple[torch.device, torch.dtype
 def load_tokenizer(checkpoint: Checkpoint) -> Any:  # noqa: ANN401 - transformers' tokenizers share no usable type
     """The folder's tokenizer, exactly as its tokenizer.json describes it where there is one.
 
-    The auto class would put the pre-tokenizer of the model's architecture in place of the file's own, and
-    a model trained with another one would then read garbage.
+    The auto class would put the architecture's pre-tokenizer in place of the file's own: garbage for some.
     """
     config = load_config(checkpoint)
     path = checkpoint.folder / "tokenizer.json"

@@ -117,6 +117,20 @@ class LocalSampler:
         self, prompt: Sequence[int], n: int, room: int
     ) -> tuple[list[list[int]], list[list[float]]]:
         """Token ids after the prompt, without padding, and their log-probabilities."""
+        ids = torch.tensor([list(prompt)] * n, device=self._model.device)
+        record = _Record()
+        out = self._model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            generation_config=self._config(room),
+            logits_processor=LogitsProcessorList([record]),
+        )
+        record.close(out)
+        tokens = [self._until_end(row) for row in out[:, len(prompt) :].tolist()]
+        logprobs = torch.stack(record.taken, dim=-1).tolist()
+        return tokens, [logs[: len(row)] for logs, row in zip(logprobs, tokens, strict=True)]
+
+    def _config(self, room: int) -> GenerationConfig:
         settings = self._generation
         how: dict[str, Any] = {"do_sample": False}
         if settings.temperature > 0:
@@ -126,24 +140,8 @@ class LocalSampler:
                 "top_p": settings.top_p,
                 "top_k": 0,
             }
-        config = GenerationConfig(  # type: ignore[no-untyped-call]
-            max_new_tokens=room,
-            eos_token_id=self._ends,
-            pad_token_id=self._ends[0] if self._ends else 0,
-            **how,
-        )
-        ids = torch.tensor([list(prompt)] * n, device=self._model.device)
-        record = _Record()
-        out = self._model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            generation_config=config,
-            logits_processor=LogitsProcessorList([record]),
-        )
-        record.close(out)
-        tokens = [self._until_end(row) for row in out[:, len(prompt) :].tolist()]
-        logprobs = torch.stack(record.taken, dim=-1).tolist()
-        return tokens, [logs[: len(row)] for logs, row in zip(logprobs, tokens, strict=True)]
+        padding = self._ends[0] if self._ends else 0
+        return GenerationConfig(max_new_tokens=room, eos_token_id=self._ends, pad_token_id=padding, **how)  # type: ignore[no-untyped-call]
 
     def _until_end(self, ids: list[int]) -> list[int]:
         ends = [index for index, token in enumerate(ids) if token in self._ends]
@@ -184,16 +182,10 @@ class _Record(LogitsProcessor):
 
 
 def load_sampler(  # noqa: PLR0913 - one keyword per setting of the sampler in the configuration
-    model: str | FilePath,
-    *,
-    device: str = "cpu",
-    dtype: str = "float32",
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    max_new_tokens: int = 512,
-    seed: int | None = None,
+    model: str | FilePath, *, device: str = "cpu", dtype: str = "float32", temperature: float = 1.0,
+    top_p: float = 1.0, max_new_tokens: int = 512, seed: int | None = None,
     sha256: str | Mapping[str, str] | None = None,
-) -> LocalSampler:
+) -> LocalSampler:  # fmt: skip
     """Load a causal language model from a folder, or by its hub name.
 
     `dtype` is float32, bfloat16 or float16; the settings of generation are those of `Generation`; `sha256`

@@ -122,15 +122,9 @@ def _batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:
 
 
 def load_scorer(  # noqa: PLR0913 - one keyword per setting of `prm` in the configuration
-    model: str | FilePath,
-    *,
-    family: str | None = None,
-    device: str = "cpu",
-    dtype: str = "float32",
-    max_length: int = 4096,
-    batch_tokens: int = 16384,
-    sha256: str | Mapping[str, str] | None = None,
-) -> LocalScorer:
+    model: str | FilePath, *, family: str | None = None, device: str = "cpu", dtype: str = "float32",
+    max_length: int = 4096, batch_tokens: int = 16384, sha256: str | Mapping[str, str] | None = None,
+) -> LocalScorer:  # fmt: skip
     """Load a process reward model from a folder, or by its hub name.
 
     `family` is one of `FAMILIES`; without it, `adaptive_family.name` in the model's config.json or the
@@ -145,15 +139,21 @@ def load_scorer(  # noqa: PLR0913 - one keyword per setting of `prm` in the conf
     place, number = pretrained.device_and_dtype(device, dtype)
     checkpoint = pretrained.find(model, sha256)
     options = Options.of(checkpoint.config)
+    built, network = _network(checkpoint, family, options, place, number)
+    window = min(max_length, pretrained.window_of(network.trunk) or max_length)
+    name = options.id or pretrained.name_of(model, checkpoint)
+    return LocalScorer(name, built, network, window=window, batch_tokens=batch_tokens, origin=origin)
+
+
+def _network(
+    checkpoint: Checkpoint, family: str | None, options: Options, place: torch.device, dtype: torch.dtype
+) -> tuple[Family, heads.StepModel]:
     build, head_of = _parts(family or options.name or detect_family(checkpoint))
     tokenizer = pretrained.load_tokenizer(checkpoint)
     built = build(tokenizer, options)
-    trunk = heads.load_trunk(checkpoint, place, number)
+    trunk = heads.load_trunk(checkpoint, place, dtype)
     head = head_of(checkpoint) if head_of else heads.label_head(checkpoint, trunk, built.labels)
-    network = heads.StepModel(trunk, head.to(place), tokenizer.pad_token_id or 0)
-    window = min(max_length, pretrained.window_of(trunk) or max_length)
-    name = options.id or pretrained.name_of(model, checkpoint)
-    return LocalScorer(name, built, network, window=window, batch_tokens=batch_tokens, origin=origin)
+    return built, heads.StepModel(trunk, head.to(place), tokenizer.pad_token_id or 0)
 
 
 def detect_family(checkpoint: Checkpoint) -> str:
