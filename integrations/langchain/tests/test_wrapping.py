@@ -11,7 +11,7 @@ from langchain_core.callbacks import CallbackManagerForLLMRun, UsageMetadataCall
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.load import dumpd
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import ConfigurableField, Runnable, RunnableLambda, RunnableParallel
 from langchain_core.tools import tool
@@ -261,6 +261,25 @@ def test_a_model_without_run_manager_and_usage_can_be_wrapped() -> None:
     answer = AdaptiveChatModel(inner=inner, **three()).invoke("Hi")
     assert (answer.content, answer.usage_metadata) == ("yes", None)
     assert "adaptive" not in inner.generations[0].message.response_metadata
+
+
+def test_messages_that_are_not_ai_messages_are_kept_as_they_are() -> None:
+    inner = Terse(generations=[ChatGeneration(message=ChatMessage(content="yes", role="oracle"))])
+    generation = AdaptiveChatModel(inner=inner, **three()).generate([[HumanMessage("Hi")]]).generations[0][0]
+    message = cast("ChatGeneration", generation).message
+    assert isinstance(message, ChatMessage)
+    assert (message.role, message.response_metadata["adaptive"]["samples"]) == ("oracle", 3)
+
+
+def test_further_choices_that_a_call_asked_for_itself_are_paid_but_not_returned(
+    server: Server, chat: Chat
+) -> None:
+    result = AdaptiveChatModel(inner=chat()).generate([[HumanMessage("Hi")]], n=3)
+    (generation,) = result.generations[0]
+    message = cast("AIMessage", cast("ChatGeneration", generation).message)
+    assert message.usage_metadata is not None
+    assert (message.usage_metadata["output_tokens"], server.choices) == (3 * 4, 3)
+    assert "adaptive" not in message.response_metadata
 
 
 def test_a_model_that_returns_nothing_is_a_typed_error() -> None:
