@@ -129,9 +129,9 @@ def _last_number(text: str) -> Iterator[str]:
     at = max(text.rfind(digit) for digit in "0123456789")
     if at < 0:
         return
-    for last in deque(_NUMBER.finditer(text, max(at - _WINDOW, 0), at + 3), maxlen=1):
-        sign = _NEGATIVE.search(text, max(last.start() - 2, 0), last.start())
-        yield f"-{last.group()}" if sign else last.group()
+    (last,) = deque(_NUMBER.finditer(text, max(at - _WINDOW, 0), at + 3), maxlen=1)
+    sign = _NEGATIVE.search(text, max(last.start() - 2, 0), last.start())
+    yield f"-{last.group()}" if sign else last.group()
 
 
 def _json_answer(text: str) -> str | None:

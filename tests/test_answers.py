@@ -2,7 +2,7 @@ import json
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adaptive_middleware.answers import canonical_answer, equal_answers, text_answer, written_answer
@@ -191,6 +191,7 @@ def test_the_last_number_is_found_whatever_stands_before_it(before: str, value: 
     assert text_answer(f"{before} {value}{after}") == str(value)
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptive_middleware.errors import RecordingError
@@ -240,6 +240,7 @@ problems = st.builds(
 
 
 @pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
+@settings(max_examples=30, deadline=None)
 @given(recorded=st.lists(problems, min_size=1, max_size=4, unique_by=lambda problem: problem.id))
 def test_what_is_written_is_read_back_the_same(
     tmp_path_factory: pytest.TempPathFactory, name: str, recorded: list[Problem]

@@ -181,7 +181,7 @@ def test_a_verified_pool_is_solved_as_often_as_drawing_without_replacement_says(
     reel = tape(Problem("p", n=n, n_correct=c))
     strategy = best_of_n(fixed(drawn), score=False, verify=True, answer=recorded_answer)
     rng = random.Random(n * c + drawn)
-    rounds = 3000
+    rounds = 1000
     solved = fsum(take(replay(reel, strategy, rng.sample(range(n), n)).chosen).correct for _ in range(rounds))
     expected = 1 - comb(n - c, drawn) / comb(n, drawn)
     spread = (expected * (1 - expected) / rounds) ** 0.5

@@ -102,16 +102,18 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     except AdaptiveError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
-    for note in ready.notes:
-        typer.echo(f"note: {note}", err=True)
     rows = _run(ready)
-    for row in rows:
-        if row.exhausted:
-            typer.echo(
-                f"note: {row.policy}: {row.exhausted:.0%} of calls asked for more samples than recorded",
-                err=True,
-            )
+    for note in (*ready.notes, *_shortages(rows)):
+        typer.echo(f"note: {note}", err=True)
     _print_json(recording, ready, rows) if as_json else _print_table(recording, ready, rows)
+
+
+def _shortages(rows: Sequence[Row]) -> list[str]:
+    return [
+        f"{row.policy}: {row.exhausted:.0%} of calls asked for more samples than recorded"
+        for row in rows
+        if row.exhausted
+    ]
 
 
 def _run(ready: Plan) -> list[Row]:
@@ -171,15 +173,19 @@ def _print_table(recording: Path, ready: Plan, rows: Sequence[Row]) -> None:
     ):
         table.add_column(name, justify="left" if name in ("policy", "selected by") else "right", no_wrap=True)
     for row in rows:
-        low, high = row.accuracy_ci95
-        table.add_row(
-            row.policy,
-            row.select,
-            f"{row.accuracy:.1%}",
-            f"{low:.1%} - {high:.1%}",
-            f"{row.samples:.2f}",
-            f"{row.generated_tokens:.0f}",
-            f"{row.prm_tokens:.0f}",
-        )
+        table.add_row(*_cells(row))
     console = Console(highlight=False)
     console.print(table) if console.is_terminal else Console(highlight=False, width=140).print(table)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    low, high = row.accuracy_ci95
+    return (
+        row.policy,
+        row.select,
+        f"{row.accuracy:.1%}",
+        f"{low:.1%} - {high:.1%}",
+        f"{row.samples:.2f}",
+        f"{row.generated_tokens:.0f}",
+        f"{row.prm_tokens:.0f}",
+    )
