@@ -7,52 +7,76 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from adaptive_middleware.lab.problems import Problem, stories
 from bench.lab import synthetic, text
 from bench.lab.trees import Branch, Row
 
 Record = dict[str, Any]
+Rates = dict[tuple[str, ...], float]
+ELSEWHERE, UNFINISHED, FINISHED = 0.5, 2.0, 4.0  # weights of a plain token and of the markers
+ANSWERS = 4  # per problem and round
 
 
-def read(path: Path) -> list[Record]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+def read(*files: Path) -> list[Record]:
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
 
-def _rates(record: Record) -> dict[tuple[str, ...], float]:
+def _rates(record: Record) -> Rates:
     return {tuple(p["steps"]): p["success"] / p["rollouts"] for p in record["prefixes"]}
 
 
 def _balance(record: Record) -> tuple[float, float]:
     """Weights of a finished right and a finished wrong answer: both sides count alike within a problem."""
-    right = sum(sample["correct"] for sample in record["samples"])
-    wrong = len(record["samples"]) - right
+    texts = {sample["text"]: sample["correct"] for sample in record["samples"]}
+    right = sum(texts.values())
+    wrong = len(texts) - right
     if not right or not wrong:
         return 0.5, 0.5
     half = (right + wrong) / 2
     return min(3.0, half / right), min(3.0, half / wrong)
 
 
-def branch(steps: Sequence[str], rates: dict[tuple[str, ...], float], weight: float) -> Branch:
-    """One answer; trained on at the markers whose success rate was measured."""
+def _agreement(steps: Sequence[list[int]], problem: Problem) -> int:
+    """How many leading tokens the steps share with the written-out solution."""
+    right = itertools.chain(*text.marked(problem.steps))
+    pairs = zip(itertools.chain(*steps), right, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def branch(steps: Sequence[str], rates: Rates, weight: float, problem: Problem) -> Branch:
+    """One answer: at the markers its measured success rate, at every other token whether all is right so far."""
     tokens: list[int] = []
     targets: list[float] = []
     weights: list[float] = []
-    for count, step in enumerate(text.marked(steps), start=1):
-        rate = rates.get(tuple(steps[:count]))
+    marked = text.marked(steps)
+    same = _agreement(marked, problem)
+    for count, step in enumerate(marked, start=1):
+        rate, start = rates.get(tuple(steps[:count])), len(tokens)
         tokens += step
-        targets += [0.0] * (len(step) - 1) + [0.0 if rate is None else rate]
-        weights += [0.0] * (len(step) - 1) + [0.0 if rate is None else weight if count == len(steps) else 1.0]
+        targets += [float(start + offset < same) for offset in range(len(step) - 1)] + [rate or 0.0]
+        at_marker = 0.0 if rate is None else FINISHED * weight if count == len(steps) else UNFINISHED
+        weights += [ELSEWHERE] * (len(step) - 1) + [at_marker]
     return Branch(0, tokens, targets, weights)
 
 
-def row(record: Record) -> Row:
-    """All answers of a problem, and the bare question as an empty step."""
+def row(record: Record, problem: Problem, rng: random.Random) -> Row:
+    """Some answers of a problem, and the bare question as an empty step."""
     rates, sides = _rates(record), _balance(record)
-    bare = Branch(0, [text.marker_id()], [rates[()]], [1.0])
+    bare = Branch(0, [text.marker_id()], [rates[()]], [UNFINISHED])
     answers = [
-        branch(sample["text"].splitlines(), rates, sides[0] if sample["correct"] else sides[1])
-        for sample in record["samples"]
+        branch(one.splitlines(), rates, sides[0] if good else sides[1], problem)
+        for one, good in _picked(record, rng)
     ]
     return Row(text.prompt(record["question"]), [bare, *answers])
+
+
+def _picked(record: Record, rng: random.Random) -> list[tuple[str, bool]]:
+    """A few different answers, of both sides where there are both."""
+    texts = list({sample["text"]: sample["correct"] for sample in record["samples"]}.items())
+    rng.shuffle(texts)
+    right, wrong = ([pair for pair in texts if pair[1] is side] for side in (True, False))
+    kept = right[:2]
+    return [*kept, *wrong[: ANSWERS - len(kept)]]
 
 
 def _reminder(row: Row) -> Row:
@@ -66,12 +90,15 @@ def _reminder(row: Row) -> Row:
     return row
 
 
-def batches(records: Sequence[Record], seed: int, measured: int, reminders: int) -> Iterator[list[Row]]:
-    """Endless mixed batches; the records are shuffled anew each time round."""
-    rng, feed = random.Random(seed), synthetic.rows(seed + 500, wrong=3)
+def batches(
+    records: Sequence[Record], seed: int, measured: int, reminders: int
+) -> Iterator[tuple[list[Row], list[Row]]]:
+    """Endless pairs of measured rows and synthetic rows; the records are shuffled anew each time round."""
+    rng, feed = random.Random(seed), synthetic.batches(seed + 500, reminders, wrong=2)
+    known = {problem.id: problem for problem in stories("prm")}
     while True:
-        pool = sorted(map(row, records), key=lambda one: len(one) + rng.random() * 60)
+        rows = (row(record, known[record["id"]], rng) for record in records)
+        pool = sorted(rows, key=lambda one: len(one) + rng.random() * 60)
         groups = [pool[start : start + measured] for start in range(0, len(pool), measured)]
         rng.shuffle(groups)
-        for group in groups:
-            yield [*group, *map(_reminder, itertools.islice(feed, reminders))]
+        yield from ((group, list(map(_reminder, next(feed)))) for group in groups)

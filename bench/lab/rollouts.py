@@ -48,16 +48,16 @@ def _by_step(drawn: sampler.Continuation) -> list[list[float]]:
     return [_extent(group) for group in groups if group]
 
 
-def _unfinished(samples: Sequence[dict[str, Any]]) -> dict[tuple[str, ...], list[float]]:
-    """Distinct proper prefixes, each with [min, mean] of the log-probabilities of its tokens."""
-    found: dict[tuple[str, ...], list[float]] = {}
+def _unfinished(samples: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, ...], list[float]]]:
+    """All proper prefixes, as often as they were drawn, with [min, mean] of the log-probabilities of their tokens."""
+    found: list[tuple[tuple[str, ...], list[float]]] = []
     for sample in samples:
         lines = sample["text"].splitlines()
         sizes = [len(text.plain(one)) + 1 for one in lines]
         for cut in range(1, len(lines)):
             parts = sample["step_logprobs"][:cut]
             mean = sum(size * part[1] for size, part in zip(sizes, parts, strict=False)) / sum(sizes[:cut])
-            found.setdefault(tuple(lines[:cut]), [min(part[0] for part in parts), round(mean, 5)])
+            found.append((tuple(lines[:cut]), [min(part[0] for part in parts), round(mean, 5)]))
     return found
 
 
@@ -83,29 +83,30 @@ def _measured(
     return {"steps": list(steps), "done": False, "success": good, "rollouts": len(drawn), "logprobs": logprobs}
 
 
+def _chosen(samples: Sequence[dict[str, Any]], count: int, distinct: bool, rng: random.Random) -> list[Any]:
+    """Which prefixes of a problem to measure: the bare question and `count` others, with or without repeats."""
+    drawn = _unfinished(samples)
+    rng.shuffle(drawn)
+    return [((), None), *(list(dict(drawn).items()) if distinct else drawn)[:count]]
+
+
 def measure(
     policy: sampler.Sampler, problems: Sequence[Problem], arguments: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
-    """One record per problem: samples and measured prefixes."""
+    """One record per problem: samples and measured prefixes, each prefix text rolled out once."""
     rng = random.Random(problems[0].id)
     drawn = policy.draw([text.prompt(p.question) for p in problems], arguments.samples)
-    jobs: list[tuple[int, tuple[str, ...], list[float] | None]] = []
-    records: list[dict[str, Any]] = []
-    for index, (problem, group) in enumerate(zip(problems, drawn, strict=True)):
-        samples = [_sample(problem, one, seed) for seed, one in enumerate(group)]
-        used = samples[: arguments.cut or None]
-        prefixes = list(_unfinished(used).items())
-        rng.shuffle(prefixes)
-        jobs += [(index, (), None), *((index, steps, logs) for steps, logs in prefixes[: arguments.prefixes])]
-        done = {tuple(s["text"].splitlines()): _finished(s) for s in used}
-        records.append(
-            {"id": problem.id, "question": problem.question, "level": problem.level, "samples": samples,
-             "prefixes": list(done.values())}
-        )  # fmt: skip
-    rolled = policy.draw([_ids(problems[index], steps) for index, steps, _ in jobs], arguments.rollouts)
-    for (index, steps, logs), group in zip(jobs, rolled, strict=True):
-        records[index]["prefixes"].append(_measured(problems[index], steps, group, logs))
-    yield from records
+    samples = [[_sample(p, one, seed) for seed, one in enumerate(group)] for p, group in zip(problems, drawn, strict=True)]
+    cut = arguments.cut or None
+    chosen = [_chosen(group[:cut], arguments.prefixes, arguments.distinct, rng) for group in samples]
+    jobs = [(index, steps) for index, some in enumerate(chosen) for steps in dict(some)]
+    rolled = policy.draw([_ids(problems[index], steps) for index, steps in jobs], arguments.rollouts)
+    known = dict(zip(jobs, rolled, strict=True))
+    for index, (problem, group) in enumerate(zip(problems, samples, strict=True)):
+        rows = [_measured(problem, steps, known[index, steps], logs) for steps, logs in chosen[index]]
+        done = [_finished(sample) for sample in group[:cut]]
+        yield {"id": problem.id, "question": problem.question, "level": problem.level, "samples": group,
+               "prefixes": rows + done}  # fmt: skip
 
 
 def collect(arguments: argparse.Namespace) -> None:
@@ -134,6 +135,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=4, help="answers per problem")
     parser.add_argument("--cut", type=int, default=0, help="take prefixes from this many answers only (0: all)")
     parser.add_argument("--prefixes", type=int, default=6, help="unfinished prefixes per problem")
+    parser.add_argument("--distinct", action="store_true", help="no prefix twice (for training, not for calibration)")
     parser.add_argument("--rollouts", type=int, default=8, help="continuations per prefix")
     parser.add_argument("--rows", type=int, default=256)
     parser.add_argument("--together", type=int, default=64, help="problems per round")

@@ -23,7 +23,8 @@ def validate(model: judge.Judge, records: list[measured.Record]) -> dict[str, fl
     model.eval()
     for record in records:
         texts = [sample["text"].splitlines() for sample in record["samples"]]
-        question, *scores = scoring.score(model, record["question"], [[], *texts])
+        with training.mixed(next(model.parameters()).device):
+            question, *scores = scoring.score(model, record["question"], [[], *texts])
         right = [sample["correct"] for sample in record["samples"]]
         answers.append([(one[-1], good) for one, good in zip(scores, right, strict=True)])
         bare += [(question[0], good) for good in right]
@@ -48,18 +49,20 @@ def _start(arguments: argparse.Namespace, device: torch.device) -> judge.Judge:
 
 def train(arguments: argparse.Namespace) -> None:
     device = training.prepare(arguments.seed, arguments.threads)
-    model, records = _start(arguments, device), measured.read(arguments.data)
+    model, records = _start(arguments, device), measured.read(*arguments.data)
     held_out, records = records[: arguments.validation], records[arguments.validation :]
     optimiser, best = training.Optimisers(model, arguments.rate), -1.0
     training.LOG.info("%d records; before: %s", len(records), validate(model, held_out))
     feed = measured.batches(records, arguments.seed, arguments.measured, arguments.reminders)
-    for step, rows in enumerate(itertools.islice(feed, arguments.steps), start=1):
+    for step, (rows, reminders) in enumerate(itertools.islice(feed, arguments.steps), start=1):
         with training.mixed(device):
-            judged, language = model.losses(trees.pack(rows).to(device))
+            judged, _ = model.losses(trees.pack(rows).to(device))
+            kept, language = model.losses(trees.pack(reminders).to(device))
         rate = training.rate_at(step, arguments.steps, arguments.rate, warmup=20)
-        training.update(model, optimiser, judged + language, rate)
+        training.update(model, optimiser, judged + 0.5 * kept + language, rate)
         if step % 10 == 0:
-            training.LOG.info("step %d judge %.4f language %.4f", step, judged.item(), language.item())
+            values = judged.item(), kept.item(), language.item()
+            training.LOG.info("step %d measured %.4f synthetic %.4f language %.4f", step, *values)
         if step % arguments.every == 0 or step == arguments.steps:
             figures_now = validate(model, held_out)
             reached = figures_now["within"] + figures_now["located"]
@@ -71,15 +74,15 @@ def train(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=paths.SCRATCH / "mc_prm.jsonl")
+    parser.add_argument("--data", type=Path, nargs="+", default=[paths.SCRATCH / "mc_prm.jsonl"])
     parser.add_argument("--start", type=Path, default=paths.SCRATCH / "prm" / "state.pt")
     parser.add_argument("--out", type=Path, default=paths.PRM)
-    parser.add_argument("--validation", type=int, default=160, help="problems kept for early stopping")
-    parser.add_argument("--measured", type=int, default=12, help="problems with measured prefixes per step")
+    parser.add_argument("--validation", type=int, default=120, help="problems kept for early stopping")
+    parser.add_argument("--measured", type=int, default=16, help="problems with measured prefixes per step")
     parser.add_argument("--reminders", type=int, default=16, help="synthetic problems per step")
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--every", type=int, default=50)
-    parser.add_argument("--rate", type=float, default=7e-4)
+    parser.add_argument("--steps", type=int, default=650)
+    parser.add_argument("--every", type=int, default=100)
+    parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--threads", type=int, default=training.default_threads())
     train(parser.parse_args())
