@@ -1,0 +1,1 @@
+"""Benchmarks: every number of the documentation comes from a command here."""

@@ -37,7 +37,9 @@ def rows(policies: tuple[str, ...] = POLICIES, repeats: int = REPEATS) -> list[R
     problems = read_recording(paths.DATA / "heldout.jsonl.gz")
     calibrate = bundle.load(paths.SHIPPED / "calibration.json").calibration
     ordering = Ordering(shuffled=True, by_seed=False, repeats=repeats, seed=0, depth=16)
-    reels = [reel(tape(problem), orders(problem, ordering), calibrate, verified=False) for problem in problems]
+    reels = [
+        reel(tape(problem), orders(problem, ordering), calibrate, verified=False) for problem in problems
+    ]
     bench = Bench(reels, "argmax", 16)
     return [bench.evaluate(parse(policy)) for policy in policies]
 
@@ -65,11 +67,19 @@ def lab() -> dict[str, object]:
         "prm_gap_closed": models["gap_closed"],
         "first_wrong_step_located": models["first_wrong_step_located"],
     }
-    table = [
-        {"policy": row.policy, "accuracy": row.accuracy, "generated_tokens": row.generated_tokens, "prm_tokens": row.prm_tokens}
-        for row in found.values()
-    ]
-    return {"lab": {name: round(value, 4) for name, value in numbers.items()}, "lab_rows": table}
+    rounded = {name: round(value, 4) for name, value in numbers.items()}
+    return {"lab": rounded, "lab_rows": [_shown(row) for row in found.values()]}
+
+
+def _shown(row: Row) -> dict[str, object]:
+    return {
+        "policy": row.policy,
+        "accuracy": round(row.accuracy, 4),
+        "accuracy_ci95": [round(end, 4) for end in row.accuracy_ci95],
+        "samples": round(row.samples, 2),
+        "generated_tokens": round(row.generated_tokens, 1),
+        "prm_tokens": round(row.prm_tokens, 1),
+    }
 
 
 if __name__ == "__main__":

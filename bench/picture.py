@@ -83,7 +83,9 @@ def draw(call: Call) -> str:
     last = call.outcome.decisions[-1].because
     saved = call.fixed[16].generated_tokens - call.adaptive.generated_tokens
     parts.append(f'<text x="12" y="{y}" class="strong">stop: {escape(last)}</text>')
-    parts.append(f'<text x="12" y="{y + 20}" class="dim">{saved} of the {call.fixed[16].generated_tokens} tokens of 16 samples were never generated</text>')
+    parts.append(
+        f'<text x="12" y="{y + 20}" class="dim">{saved} of the {call.fixed[16].generated_tokens} tokens of 16 samples were never generated</text>'
+    )
     height = y + 36
     label = f"{len(considered)} samples with the score of each step; {last}"
     return (

@@ -1,6 +1,6 @@
 """Your own policy is a function: here, three samples for a question that mentions money, else one."""
 
-from adaptive_middleware import Middleware, Path, Request, best_of_n, report
+from adaptive_middleware import Middleware, Path, Request, Rule, best_of_n, report
 from adaptive_middleware.strategies.select import majority_vote
 from adaptive_middleware.testing import ScriptedSampler
 from adaptive_middleware.types import State
@@ -18,8 +18,6 @@ def about_money(request: Request) -> bool:
 
 def main() -> None:
     """Run both kinds of question against a scripted model."""
-    from adaptive_middleware import Rule
-
     voting = best_of_n(careful_with_money, max_samples=3, select=majority_vote, score=False)
     middleware = Middleware(rules=[Rule("money", voting, when=about_money)])
     model = ScriptedSampler(["The answer is 41.", "The answer is 42.", "The answer is 42."])

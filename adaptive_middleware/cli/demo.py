@@ -21,7 +21,6 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Run the embedded model pair on problems from easy to hard, and explain one decision."""
-    _quiet_transformers()
     console = Console(quiet=as_json, highlight=False)
     todo = problems(per_level)
     done: list[Call] = []
@@ -41,13 +40,6 @@ def demo(
         _explain(console, worth_explaining(done))
     if stopped:
         raise typer.Exit(130)
-
-
-def _quiet_transformers() -> None:
-    from transformers.utils import logging  # noqa: PLC0415 - loads transformers
-
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
 
 
 def _introduce(console: Console, n: int) -> None:

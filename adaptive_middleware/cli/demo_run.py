@@ -66,8 +66,8 @@ def calls(todo: Sequence[Problem], seed: int) -> Iterator[Call]:
     from adaptive_middleware.sampling.local import load_sampler  # noqa: PLC0415 - loads torch
 
     middleware = Middleware.from_config(CONFIG)
-    for number, problem in enumerate(todo):
-        sampler = load_sampler(lab.POLICY, seed=seed + 1000 * number, max_new_tokens=160)
+    sampler = load_sampler(lab.POLICY, seed=seed, max_new_tokens=160)
+    for problem in todo:
         outcome = middleware.run(Request(problem.question), sampler)
         yield Call(
             problem, outcome, _adaptive(problem, outcome), _fixed(middleware, sampler, problem, outcome)

@@ -1,1 +1,1 @@
-"""scoring."""
+"""Scoring: process reward models in this process, by family."""

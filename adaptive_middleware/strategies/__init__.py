@@ -1,1 +1,1 @@
-"""strategies."""
+"""Strategies: generators that answer one request, the guards around them, and selection."""

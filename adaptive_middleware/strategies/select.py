@@ -5,7 +5,7 @@ Verified beats scored, scored beats counted. A tie is resolved to the earliest c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import fsum
 from typing import TypeAlias
 
@@ -21,16 +21,7 @@ def calibrated_argmax(candidates: Sequence[Candidate]) -> Choice:
     A calibration may map different raw scores to one probability: the higher raw score of the last step
     then decides.
     """
-    verified = _verified(candidates)
-    if verified is not None:
-        return verified
-    ranks = {i: (c.estimate.mean, _raw(c)) for i, c in enumerate(candidates) if c.estimate is not None}
-    if not ranks:
-        return majority_vote(candidates)
-    best = max(ranks.values())
-    winners = [i for i, rank in ranks.items() if rank == best]
-    answers = {_key(candidates[i], i) for i in winners}
-    return Choice(winners[0], best[0], "calibrated argmax", tied=len(answers) > 1)
+    return _verified_first(candidates, _argmax)
 
 
 def calibrated_vote(candidates: Sequence[Candidate]) -> Choice:
@@ -40,27 +31,12 @@ def calibrated_vote(candidates: Sequence[Candidate]) -> Choice:
     that of its best supporter: samples of one problem are not independent, so agreement adds weight in
     the vote but is not multiplied into a probability.
     """
-    verified = _verified(candidates)
-    if verified is not None:
-        return verified
-    means = [c.estimate.mean for c in candidates if c.estimate is not None]
-    if not means:
-        return majority_vote(candidates)
-    neutral = fsum(means) / len(means)
-    weights = [neutral if c.estimate is None else c.estimate.mean for c in candidates]
-    leaders, tied = _leading_cluster(candidates, weights)
-    index = max(leaders, key=lambda i: (weights[i], -i))
-    return Choice(index, weights[index], "calibrated-weighted vote", tied)
+    return _verified_first(candidates, _weighted)
 
 
 def majority_vote(candidates: Sequence[Candidate]) -> Choice:
     """The first candidate of the most frequent answer; candidates without an answer count alone."""
-    verified = _verified(candidates)
-    if verified is not None:
-        return verified
-    leaders, tied = _leading_cluster(candidates, [1.0] * len(candidates))
-    how = "majority vote" if len(candidates) > 1 else "only candidate"
-    return Choice(leaders[0], None, how, tied)
+    return _verified_first(candidates, _majority)
 
 
 def votes(candidates: Sequence[Candidate]) -> tuple[int, ...]:
@@ -72,22 +48,57 @@ def votes(candidates: Sequence[Candidate]) -> tuple[int, ...]:
     return tuple(sorted(counts.values(), reverse=True))
 
 
-def _verified(candidates: Sequence[Candidate]) -> Choice | None:
-    for index, candidate in enumerate(candidates):
-        if candidate.verdict is not None and candidate.verdict.passed:
-            return Choice(index, 1.0, "verified")
-    if all(candidate.verdict is not None and candidate.verdict.passed is False for candidate in candidates):
+_Standing: TypeAlias = Mapping[int, Candidate]
+"""Candidates by their index, without those that failed verification."""
+
+
+def _verified_first(candidates: Sequence[Candidate], rule: Callable[[_Standing], Choice]) -> Choice:
+    """The first verified candidate; otherwise what `rule` picks of those that did not fail."""
+    verdicts = [None if c.verdict is None else c.verdict.passed for c in candidates]
+    if True in verdicts:
+        return Choice(verdicts.index(True), 1.0, "verified")
+    standing = {
+        i: c for i, (c, passed) in enumerate(zip(candidates, verdicts, strict=True)) if passed is None
+    }
+    if not standing:
         return Choice(0, 0.0, "first of candidates that all failed verification")
-    return None
+    return rule(standing)
+
+
+def _argmax(standing: _Standing) -> Choice:
+    ranks = {i: (c.estimate.mean, _raw(c)) for i, c in standing.items() if c.estimate is not None}
+    if not ranks:
+        return _majority(standing)
+    best = max(ranks.values())
+    winners = [i for i, rank in ranks.items() if rank == best]
+    answers = {_key(standing[i], i) for i in winners}
+    return Choice(winners[0], best[0], "calibrated argmax", tied=len(answers) > 1)
+
+
+def _weighted(standing: _Standing) -> Choice:
+    means = [c.estimate.mean for c in standing.values() if c.estimate is not None]
+    if not means:
+        return _majority(standing)
+    neutral = fsum(means) / len(means)
+    weights = {i: neutral if c.estimate is None else c.estimate.mean for i, c in standing.items()}
+    leaders, tied = _leading_cluster(standing, weights)
+    index = max(leaders, key=lambda i: (weights[i], -i))
+    return Choice(index, weights[index], "calibrated-weighted vote", tied)
+
+
+def _majority(standing: _Standing) -> Choice:
+    leaders, tied = _leading_cluster(standing, dict.fromkeys(standing, 1.0))
+    how = "majority vote" if len(standing) > 1 else "only candidate"
+    return Choice(leaders[0], None, how, tied)
 
 
 def _raw(candidate: Candidate) -> float:
     return candidate.scores.values[-1] if candidate.scores is not None and candidate.scores.values else 0.0
 
 
-def _leading_cluster(candidates: Sequence[Candidate], weights: Sequence[float]) -> tuple[list[int], bool]:
+def _leading_cluster(standing: _Standing, weights: Mapping[int, float]) -> tuple[list[int], bool]:
     clusters: dict[str, list[int]] = {}
-    for index, candidate in enumerate(candidates):
+    for index, candidate in standing.items():
         clusters.setdefault(_key(candidate, index), []).append(index)
     totals = [fsum(weights[i] for i in members) for members in clusters.values()]
     top = max(totals)

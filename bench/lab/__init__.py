@@ -1,0 +1,1 @@
+"""The lab: how the embedded pair was trained and measured."""

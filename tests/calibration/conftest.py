@@ -1,14 +1,10 @@
 """Fits that several tests read."""
 
 import pytest
-from hypothesis import settings
 
 from adaptive_middleware.calibration.fit import fit
 from adaptive_middleware.calibration.posthoc import Calibration
 from tests.calibration.world import Known, answers, examples, world
-
-settings.register_profile("no clock", deadline=None)  # timing belongs into bench/
-settings.load_profile("no clock")
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,12 @@ def test_on_a_plateau_of_the_calibration_the_raw_score_decides() -> None:
     assert calibrated_argmax(plateau) == Choice(1, 0.5, "calibrated argmax", tied=False)
 
 
+def test_a_failed_candidate_never_beats_one_that_may_be_right() -> None:
+    pool = [candidate("a", 0.9, passed=False), candidate("a", 0.8, passed=False), candidate("b", 0.1)]
+    for select in (calibrated_argmax, calibrated_vote, majority_vote):
+        assert select(pool).index == 2
+
+
 def test_an_unscored_candidate_never_beats_a_scored_one_by_argmax() -> None:
     assert calibrated_argmax([candidate("a"), candidate("b", 0.0)]).index == 1
 

@@ -1,0 +1,9 @@
+"""Settings of every test: hypothesis has no clock (timing belongs into bench/), torch has one thread."""
+
+import os
+
+from hypothesis import settings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+settings.register_profile("no clock", deadline=None)
+settings.load_profile("no clock")
