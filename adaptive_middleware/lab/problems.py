@@ -1,10 +1,10 @@
-"""Graded arithmetic stories with one written-out solution each, and an exact checker.
+r"""Graded arithmetic stories with one written-out solution each, and an exact checker.
 
 A story is a chain of events (buys, gives away, doubles, packs of, more than, ...) with irrelevant numbers in
 between. Its solution is one line per operation, `34 + 17 = 51`, and a last line, `The answer is 51.`
 
 >>> problem = next(stories("test"))
->>> first_wrong_step(problem, problem.steps) is None, is_correct(problem, "\\n".join(problem.steps))
+>>> first_wrong_step(problem, problem.steps) is None, is_correct(problem, "\n".join(problem.steps))
 (True, True)
 """
 
@@ -24,7 +24,20 @@ _PEOPLE = (
     *(("Ana", "She"), ("Mia", "She"), ("Eva", "She"), ("Zoe", "She"), ("Lena", "She"), ("Ruth", "She")),
     *(("Ben", "He"), ("Tom", "He"), ("Max", "He"), ("Leo", "He"), ("Omar", "He"), ("Paul", "He")),
 )
-_ITEMS = ("pens", "apples", "books", "coins", "cards", "stamps", "shells", "eggs", "beads", "marbles", "nuts", "buttons")
+_ITEMS = (
+    "pens",
+    "apples",
+    "books",
+    "coins",
+    "cards",
+    "stamps",
+    "shells",
+    "eggs",
+    "beads",
+    "marbles",
+    "nuts",
+    "buttons",
+)
 _GAIN = (
     "{who} buys {n} more.", "{who} finds {n} {items}.", "{friend} gives {name} {n} {items}.",
     "{who} wins {n} more {items}.", "Then {name} gets {n} {items} from {friend}.",
@@ -38,7 +51,11 @@ _PACKS = ("{who} buys {k} boxes with {n} {items} each.", "Then {friend} brings {
 _MORE = ("{friend} has {n} more {items} than {name}.",)
 _FEWER = ("{friend} has {n} fewer {items} than {name}.",)
 _TIMES_AS_MANY = ("{friend} has {n} times as many {items} as {name}.",)
-_START = ("{name} has {n} {items}.", "{name} starts with {n} {items}.", "There are {n} {items} on the desk of {name}.")
+_START = (
+    "{name} has {n} {items}.",
+    "{name} starts with {n} {items}.",
+    "There are {n} {items} on the desk of {name}.",
+)
 _NOISE = (
     "{friend} has {n} {others}.", "{name} is {n} years old.", "The bus to town costs {n} dollars.",
     "{who} also has {n} {others}.", "School starts in {n} days.", "{friend} sees {n} {others} in a shop.",
@@ -168,7 +185,11 @@ class _Writer:
     def packs(self) -> bool:
         size = self.rng.randint(2, 30)
         k = self.factor(size)
-        if k is None or self.value + k * size > self.grade.limit or self.grade.operations - len(self.moves) < 2:
+        if (
+            k is None
+            or self.value + k * size > self.grade.limit
+            or self.grade.operations - len(self.moves) < 2
+        ):
             return False
         self.say(_PACKS, size, k)
         self.moves.append(Move(k, "*", size))

@@ -60,7 +60,9 @@ def _misread(problem: Problem, index: int, rng: random.Random) -> list[str] | No
     old = move.left if side == "left" else move.right
     shown = old if old >= 0 else _result(problem, -old - 1)
     earlier = [-k for k in range(1, index + 1)]
-    new = rng.choice((rng.choice(told), rng.choice(told), nearby(shown, rng), *(rng.sample(earlier, 1) if earlier else ())))
+    new = rng.choice(
+        (rng.choice(told), rng.choice(told), nearby(shown, rng), *(rng.sample(earlier, 1) if earlier else ()))
+    )
     return _replaced(problem, index, move._replace(**{side: new}))
 
 
@@ -83,19 +85,19 @@ def _skipped(problem: Problem, index: int, rng: random.Random) -> list[str] | No
     return _lines([Move(moved(a), symbol, moved(b)) for a, symbol, b in kept], {}) if kept else None
 
 
-def _early(problem: Problem, index: int, rng: random.Random) -> list[str] | None:
+def _early(problem: Problem, index: int, _: random.Random) -> list[str] | None:
     """The conclusion comes before the work is done."""
     return [*problem.steps[:index], conclude(_result(problem, index - 1))] if index else None
 
 
-def _repeated(problem: Problem, index: int, rng: random.Random) -> list[str] | None:
+def _repeated(problem: Problem, index: int, _: random.Random) -> list[str] | None:
     """One operation done twice."""
     last = problem.plan[index]
     lines = _lines([*problem.plan[: index + 1], Move(-(index + 1), last.symbol, abs(last.right))], {})
     return lines if lines and last.right >= 0 else None
 
 
-def _misquoted(problem: Problem, index: int, rng: random.Random) -> list[str] | None:
+def _misquoted(problem: Problem, _: int, rng: random.Random) -> list[str] | None:
     """All work is right, but the conclusion names another number."""
     return [*problem.steps[:-1], conclude(nearby(problem.answer, rng))]
 

@@ -45,7 +45,9 @@ def best_of(scored: Sequence[tuple[float, bool]], n: int) -> float:
     return total
 
 
-def majority(answers: Sequence[tuple[str | None, bool]], n: int, rng: random.Random, repeats: int = 200) -> float:
+def majority(
+    answers: Sequence[tuple[str | None, bool]], n: int, rng: random.Random, repeats: int = 200
+) -> float:
     """Chance that the most frequent of n answers is right; ties share."""
     won = 0.0
     for _ in range(repeats):
@@ -68,9 +70,12 @@ def _located(problems: Sequence[Json], split: Split) -> tuple[float, int]:
     return mean(found), len(found)
 
 
+def _value(sample: Json, signal: str) -> float:
+    return float(sample["prm_score"] if signal == "prm" else sample["logprobs"][signal == "mean"])
+
+
 def _signal(problems: Sequence[Json], value: str) -> Json:
-    read = {"prm": lambda s: s["prm_score"], "min": lambda s: s["logprobs"][0], "mean": lambda s: s["logprobs"][1]}[value]
-    groups = [[(read(sample), sample["correct"]) for sample in p["samples"]] for p in problems]
+    groups = [[(_value(sample, value), sample["correct"]) for sample in p["samples"]] for p in problems]
     inside, count = figures.within(groups)
     every = [pair for group in groups for pair in group]
     return {"within": inside, "within_problems": count, "overall": figures.overall(every),
@@ -83,7 +88,12 @@ def _levels(problems: Sequence[Json]) -> dict[str, Json]:
         rates = [_rate(p) for p in problems if p["level"] == level]
         tokens = [sample["tokens"] for p in problems if p["level"] == level for sample in p["samples"]]
         some = [pass_at(_right(p), len(p["samples"]), 16) for p in problems if p["level"] == level]
-        table[str(level)] = {"problems": len(rates), "pass1": mean(rates), "pass16": mean(some), "tokens": mean(tokens)}
+        table[str(level)] = {
+            "problems": len(rates),
+            "pass1": mean(rates),
+            "pass16": mean(some),
+            "tokens": mean(tokens),
+        }
     return table
 
 
@@ -123,6 +133,7 @@ def _flat(value: Json, name: str = "") -> dict[str, Any]:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recording", type=Path, default=paths.DATA / "heldout.jsonl.gz")
     parser.add_argument("--split", default="test")

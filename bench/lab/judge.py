@@ -11,16 +11,19 @@ from transformers import Qwen2Config, Qwen2Model
 from bench.lab import text
 from bench.lab.trees import Batch
 
-HELPER_LAYER = 5  # the next token must be known here, so that the layers above can compare it with what was written
+HELPER_LAYER = (
+    5  # the next token must be known here, so that the layers above can compare it with what was written
+)
 
 
 def configuration() -> Qwen2Config:
+    """The shape of the model."""
     tokenizer = text.tokenizer()
     return Qwen2Config(
         vocab_size=len(tokenizer), hidden_size=192, intermediate_size=512, num_hidden_layers=7,
         num_attention_heads=3, num_key_value_heads=3, max_position_embeddings=1024, tie_word_embeddings=False,
         bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-        num_labels=2, architectures=["Qwen2ForProcessRewardModel"],
+        architectures=["Qwen2ForProcessRewardModel"],
     )  # fmt: skip
 
 
@@ -62,12 +65,17 @@ class Judge(nn.Module):
     @torch.no_grad()
     def scores(self, batch: Batch) -> torch.Tensor:
         """Probability of class 1 at every token."""
-        return self.score(self(batch)[0]).float().softmax(-1)[..., 1]
+        logits: torch.Tensor = self.score(self(batch)[0])
+        return logits.float().softmax(-1)[..., 1]
 
 
 def save(judge: Judge, folder: Path) -> None:
     """Writes the public layout: `model.*`, `score.0.*`, `score.2.*` in bfloat16, and the configuration."""
-    kept = {k: v.to(torch.bfloat16).contiguous() for k, v in judge.state_dict().items() if not k.startswith("helper")}
+    kept = {
+        k: v.to(torch.bfloat16).contiguous()
+        for k, v in judge.state_dict().items()
+        if not k.startswith("helper")
+    }
     folder.mkdir(parents=True, exist_ok=True)
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
     judge.config.dtype = torch.bfloat16

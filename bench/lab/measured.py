@@ -18,6 +18,7 @@ ANSWERS = 4  # per problem and round
 
 
 def read(*files: Path) -> list[Record]:
+    """The records of these files."""
     return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
 

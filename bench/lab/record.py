@@ -24,6 +24,7 @@ def write(path: Path, lines: Iterable[Json]) -> None:
 
 
 def read(path: Path) -> list[Json]:
+    """The records of these files."""
     with gzip.open(path, "rt") as file:
         return [json.loads(line) for line in file]
 
@@ -45,6 +46,7 @@ def _scored(model: judge.Judge, record: measured.Record) -> tuple[Json, list[Jso
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prm", type=Path, default=paths.PRM)
     parser.add_argument("--scratch", type=Path, default=paths.SCRATCH)
@@ -55,7 +57,9 @@ def main() -> None:
     for split, name in (("calibration", "calibration"), ("test", "heldout")):
         scored = [_scored(model, record) for record in measured.read(arguments.scratch / f"mc_{split}.jsonl")]
         write(arguments.out / f"{name}.jsonl.gz", (record for record, _ in scored))
-        write(arguments.out / f"{name}_prefixes.jsonl.gz", (prefix for _, all_of in scored for prefix in all_of))
+        write(
+            arguments.out / f"{name}_prefixes.jsonl.gz", (prefix for _, all_of in scored for prefix in all_of)
+        )
 
 
 if __name__ == "__main__":

@@ -17,9 +17,8 @@ from bench.lab import paths, sampler, text, training
 
 def _sample(problem: Problem, drawn: sampler.Continuation, seed: int) -> dict[str, Any]:
     """One finished answer as the recording wants it (scores are added later)."""
-    end = text.tokenizer().eos_token_id
-    written = text.tokenizer().decode([t for t in drawn.tokens if t != end])
-    finished = drawn.tokens[-1] == end
+    written = text.written(drawn.tokens)
+    finished = drawn.tokens[-1] == text.tokenizer().eos_token_id
     answer = final_answer(written)
     return {
         "text": written, "tokens": len(drawn.tokens), "correct": finished and is_correct(problem, written),
@@ -73,14 +72,20 @@ def _ids(problem: Problem, steps: Sequence[str]) -> list[int]:
 
 
 def _measured(
-    problem: Problem, steps: Sequence[str], drawn: Sequence[sampler.Continuation], logprobs: list[float] | None
+    problem: Problem,
+    steps: Sequence[str],
+    drawn: Sequence[sampler.Continuation],
+    logprobs: list[float] | None,
 ) -> dict[str, Any]:
     end = text.tokenizer().eos_token_id
-    good = sum(
-        c.tokens[-1] == end and is_correct(problem, text.tokenizer().decode(c.tokens[:-1], skip_special_tokens=True))
-        for c in drawn
-    )
-    return {"steps": list(steps), "done": False, "success": good, "rollouts": len(drawn), "logprobs": logprobs}
+    good = sum(c.tokens[-1] == end and is_correct(problem, text.written(c.tokens)) for c in drawn)
+    return {
+        "steps": list(steps),
+        "done": False,
+        "success": good,
+        "rollouts": len(drawn),
+        "logprobs": logprobs,
+    }
 
 
 def _chosen(samples: Sequence[dict[str, Any]], count: int, distinct: bool, rng: random.Random) -> list[Any]:
@@ -96,7 +101,10 @@ def measure(
     """One record per problem: samples and measured prefixes, each prefix text rolled out once."""
     rng = random.Random(problems[0].id)
     drawn = policy.draw([text.prompt(p.question) for p in problems], arguments.samples)
-    samples = [[_sample(p, one, seed) for seed, one in enumerate(group)] for p, group in zip(problems, drawn, strict=True)]
+    samples = [
+        [_sample(p, one, seed) for seed, one in enumerate(group)]
+        for p, group in zip(problems, drawn, strict=True)
+    ]
     cut = arguments.cut or None
     chosen = [_chosen(group[:cut], arguments.prefixes, arguments.distinct, rng) for group in samples]
     jobs = [(index, steps) for index, some in enumerate(chosen) for steps in dict(some)]
@@ -110,10 +118,13 @@ def measure(
 
 
 def collect(arguments: argparse.Namespace) -> None:
+    """Fills the file, going on where an earlier run stopped."""
     training.prepare(arguments.seed, arguments.threads)
     done = set()
     if arguments.out.exists():
-        done = {json.loads(line)["id"] for line in arguments.out.read_text().splitlines() if line.endswith("}")}
+        done = {
+            json.loads(line)["id"] for line in arguments.out.read_text().splitlines() if line.endswith("}")
+        }
     wanted = itertools.islice(stories(arguments.split), arguments.first, arguments.first + arguments.problems)
     waiting = [problem for problem in wanted if problem.id not in done]
     policy = sampler.load(str(arguments.policy), seed=arguments.seed + len(done), rows=arguments.rows)
@@ -126,6 +137,7 @@ def collect(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("split", choices=["prm", "calibration", "test"])
     parser.add_argument("--out", type=Path, required=True)
@@ -133,9 +145,13 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--problems", type=int, default=2000)
     parser.add_argument("--samples", type=int, default=4, help="answers per problem")
-    parser.add_argument("--cut", type=int, default=0, help="take prefixes from this many answers only (0: all)")
+    parser.add_argument(
+        "--cut", type=int, default=0, help="take prefixes from this many answers only (0: all)"
+    )
     parser.add_argument("--prefixes", type=int, default=6, help="unfinished prefixes per problem")
-    parser.add_argument("--distinct", action="store_true", help="no prefix twice (for training, not for calibration)")
+    parser.add_argument(
+        "--distinct", action="store_true", help="no prefix twice (for training, not for calibration)"
+    )
     parser.add_argument("--rollouts", type=int, default=8, help="continuations per prefix")
     parser.add_argument("--rows", type=int, default=256)
     parser.add_argument("--together", type=int, default=64, help="problems per round")

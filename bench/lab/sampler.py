@@ -7,9 +7,12 @@ from typing import Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import Qwen2ForCausalLM
-from transformers.models.qwen2.modeling_qwen2 import apply_rotary_pos_emb
+from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention, apply_rotary_pos_emb
+
+from bench.lab import text
 
 MOST_TOKENS = 96
+Pair = tuple[torch.Tensor, torch.Tensor]  # keys and values, or cosines and sines
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +23,19 @@ class Continuation:
     logprobs: list[float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """Keys and values of one layer, which of them a row may see, and the column to write next."""
+
+    pair: Pair
+    visible: torch.Tensor
+    column: int
+
+
 class _State:
     """Keys and values of the running rows; column `filled` is the next to be written."""
 
-    def __init__(self, caches: list[tuple[torch.Tensor, torch.Tensor]], visible: torch.Tensor, lengths: torch.Tensor) -> None:
+    def __init__(self, caches: list[Pair], visible: torch.Tensor, lengths: torch.Tensor) -> None:
         self.caches, self.visible, self.lengths = caches, visible, lengths
 
     def keep(self, rows: torch.Tensor) -> None:
@@ -35,9 +47,9 @@ class Sampler:
     """Draws from a policy; `rows` continuations are computed side by side."""
 
     def __init__(self, model: Qwen2ForCausalLM, seed: int, rows: int = 256) -> None:
-        self.model, self.rows = model.eval(), rows
+        self.model, self.rows = model, rows
         self.device = model.device
-        self.end = int(model.config.eos_token_id)
+        self.end = int(text.tokenizer().eos_token_id)
         self.chance = torch.Generator(device=self.device).manual_seed(seed)
 
     @torch.inference_mode()
@@ -75,7 +87,9 @@ class Sampler:
     ) -> torch.Tensor:
         """Adds one token to each row that has not ended; says which of the rows go on."""
         going = []
-        for place, (row, token, value) in enumerate(zip(alive.tolist(), picked.tolist(), logprobs.tolist(), strict=True)):
+        for place, (row, token, value) in enumerate(
+            zip(alive.tolist(), picked.tolist(), logprobs.tolist(), strict=True)
+        ):
             if drawn[row].tokens[-1:] == [self.end]:
                 continue
             drawn[row].tokens.append(token)
@@ -91,10 +105,9 @@ class Sampler:
         for row, prefix in enumerate(prefixes):
             ids[row, : len(prefix)] = torch.tensor(prefix)
         positions = torch.arange(width, device=self.device).expand(len(prefixes), -1)
-        empty: list[Any] = [None] * self.model.config.num_hidden_layers
-        hidden, caches = self._forward(ids.to(self.device), positions, empty, None, 0)
-        room = (0, 0, 0, MOST_TOKENS)
-        grown = [tuple(torch.nn.functional.pad(x, room).repeat_interleave(n, 0) for x in pair) for pair in caches]
+        nothing = [None] * self.model.config.num_hidden_layers
+        hidden, caches = self._forward(ids.to(self.device), positions, nothing)
+        grown = [(_grow(key, n), _grow(value, n)) for key, value in caches]
         visible = torch.arange(width + MOST_TOKENS, device=self.device) < lengths[:, None]
         last = hidden[torch.arange(len(prefixes), device=self.device), lengths - 1]
         logits = self.model.lm_head(last).repeat_interleave(n, 0)
@@ -102,19 +115,21 @@ class Sampler:
 
     def _step(self, tokens: torch.Tensor, state: _State, column: int) -> torch.Tensor:
         state.visible[:, column] = True
-        hidden, _ = self._forward(tokens, state.lengths[:, None], state.caches, state.visible, column)
+        pasts = [_Past(pair, state.visible, column) for pair in state.caches]
+        hidden, _ = self._forward(tokens, state.lengths[:, None], pasts)
         state.lengths = state.lengths + 1
-        return self.model.lm_head(hidden[:, 0])
+        logits: torch.Tensor = self.model.lm_head(hidden[:, 0])
+        return logits
 
     def _forward(
-        self, ids: torch.Tensor, positions: torch.Tensor, caches: list[Any], visible: torch.Tensor | None, column: int
-    ) -> tuple[torch.Tensor, list[Any]]:
+        self, ids: torch.Tensor, positions: torch.Tensor, pasts: Sequence[_Past | None]
+    ) -> tuple[torch.Tensor, list[Pair]]:
         trunk = self.model.model
         x = trunk.embed_tokens(ids)
         angles = trunk.rotary_emb(x, positions)
         kept = []
-        for layer, cache in zip(trunk.layers, caches, strict=True):
-            mixed, pair = _attend(layer.self_attn, layer.input_layernorm(x), angles, cache, visible, column)
+        for layer, past in zip(trunk.layers, pasts, strict=True):
+            mixed, pair = _attend(layer.self_attn, layer.input_layernorm(x), angles, past)
             x = x + mixed
             x = x + layer.mlp(layer.post_attention_layernorm(x))
             kept.append(pair)
@@ -122,27 +137,34 @@ class Sampler:
 
 
 def _attend(
-    attention: Any, x: torch.Tensor, angles: Any, cache: Any, visible: torch.Tensor | None, column: int
-) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-    """Self-attention over the row itself, or (with a cache) of one token over all that went before."""
+    attention: Qwen2Attention, x: torch.Tensor, angles: Pair, past: _Past | None
+) -> tuple[torch.Tensor, Pair]:
+    """Self-attention over the row itself, or (with a past) of one token over all that went before."""
     shape = (*x.shape[:2], -1, attention.head_dim)
-    query, key, value = (part(x).view(shape).transpose(1, 2) for part in (attention.q_proj, attention.k_proj, attention.v_proj))
+    parts = (attention.q_proj, attention.k_proj, attention.v_proj)
+    query, key, value = (part(x).view(shape).transpose(1, 2) for part in parts)
     query, key = apply_rotary_pos_emb(query, key, *angles)
-    if cache is not None and visible is not None:
-        cache[0][:, :, column], cache[1][:, :, column] = key[:, :, 0], value[:, :, 0]
-        key, value = (part[:, :, : column + 1] for part in cache)
-        out = _look(query, key, value, visible[:, None, None, : column + 1])
-    else:
+    if past is None:
         out = scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
-    return attention.o_proj(out.transpose(1, 2).reshape(*x.shape[:2], -1)), (key, value)
+    else:
+        past.pair[0][:, :, past.column], past.pair[1][:, :, past.column] = key[:, :, 0], value[:, :, 0]
+        key, value = (part[:, :, : past.column + 1] for part in past.pair)
+        out = _look(query, key, value, past.visible[:, None, None, : past.column + 1])
+    mixed: torch.Tensor = attention.o_proj(out.transpose(1, 2).reshape(*x.shape[:2], -1))
+    return mixed, (key, value)
+
+
+def _grow(cache: torch.Tensor, n: int) -> torch.Tensor:
+    """Room for the new tokens, and every row n times."""
+    return torch.nn.functional.pad(cache, (0, 0, 0, MOST_TOKENS)).repeat_interleave(n, 0)
 
 
 def _look(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
-    """Attention of one token per row, by plain products: on a CPU four times faster than the fused kernel."""
+    """Attention of one token per row, by plain products."""
     heads, size = query.shape[1], query.shape[-1]
     grouped = query.reshape(len(query), key.shape[1], -1, size)
     scores = (grouped @ key.transpose(2, 3)) * size**-0.5
-    weights = scores.masked_fill(~visible, float("-inf")).softmax(-1)
+    weights: torch.Tensor = scores.masked_fill(~visible, float("-inf")).softmax(-1)
     return (weights @ value).reshape(len(query), heads, 1, size)
 
 
@@ -155,9 +177,11 @@ def sharpen(model: Qwen2ForCausalLM, factor: float) -> None:
 def load(folder: str, seed: int, rows: int = 256, factor: float = 1.0) -> Sampler:
     """The policy of a folder, in float32, its logits multiplied by `factor`."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = Qwen2ForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model: Qwen2ForCausalLM = Qwen2ForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model.requires_grad_(requires_grad=False).train(mode=False)
     sharpen(model, factor)
-    return Sampler(model.to(device), seed, rows)
+    torch.nn.Module.to(model, device)
+    return Sampler(model, seed, rows)
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -4,7 +4,7 @@ import itertools
 import random
 from collections.abc import Iterator
 
-from adaptive_middleware.lab.problems import Problem, stories
+from adaptive_middleware.lab.problems import Problem, apply, stories
 from bench.lab import text
 from bench.lab.corrupt import corrupt
 from bench.lab.trees import Branch, Row
@@ -21,13 +21,15 @@ def main_path(problem: Problem) -> Branch:
     """The written-out solution; every token of it is right and worth predicting."""
     steps = text.marked(problem.steps)
     tokens = list(itertools.chain(*steps))
-    return Branch(0, tokens, [1.0] * len(tokens), list(itertools.chain(*map(_weights, steps))), [True] * len(tokens))
+    return Branch(
+        0, tokens, [1.0] * len(tokens), list(itertools.chain(*map(_weights, steps))), [True] * len(tokens)
+    )
 
 
 def _is_true(line: str) -> bool:
     """Whether the line holds as arithmetic, whatever the story says."""
     left, symbol, right, _, result = line.split() if line.count(" ") == 4 else ("0", "+", "0", "=", "x")
-    return result.isdigit() and {"+": int(left) + int(right), "-": int(left) - int(right), "*": int(left) * int(right)}[symbol] == int(result)
+    return result.isdigit() and apply(symbol, int(left), int(right)) == int(result)
 
 
 def wrong_branch(problem: Problem, rng: random.Random) -> Branch:
@@ -42,17 +44,23 @@ def wrong_branch(problem: Problem, rng: random.Random) -> Branch:
         same += 1
     tokens = list(itertools.chain(*steps))
     targets = [1.0] * same + [0.0] * (len(tokens) - same)
-    result = len(text.plain(lines[first].split("=")[0])) if "=" in lines[first] and _is_true(lines[first]) else len(steps[0])
+    computed = "=" in lines[first] and _is_true(lines[first])
+    result = len(text.plain(lines[first].split("=")[0])) if computed else len(steps[0])
     language = [offset > result for offset in range(len(tokens))]
     return Branch(shared, tokens, targets, list(itertools.chain(*map(_weights, steps))), language)
+
+
+def row(problem: Problem, wrong: int, rng: random.Random) -> Row:
+    """The right solution and `wrong` wrong ones."""
+    branches = [main_path(problem), *(wrong_branch(problem, rng) for _ in range(wrong))]
+    return Row(text.prompt(problem.question), branches)
 
 
 def rows(seed: int, wrong: int = 4) -> Iterator[Row]:
     """Endless rows: a right solution and `wrong` wrong ones of one training story."""
     rng = random.Random(f"synthetic:{seed}")
     for problem in stories("train", 1_000 + seed, _HARD_ONES_TWICE):
-        branches = [main_path(problem), *(wrong_branch(problem, rng) for _ in range(wrong))]
-        yield Row(text.prompt(problem.question), branches)
+        yield row(problem, wrong, rng)
 
 
 def batches(seed: int, size: int, wrong: int) -> Iterator[list[Row]]:

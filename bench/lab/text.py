@@ -12,7 +12,9 @@ MARKER = "<extra_0>"
 
 @cache
 def tokenizer() -> PreTrainedTokenizerFast:
-    return PreTrainedTokenizerFast.from_pretrained(paths.POLICY)
+    """The lab's tokenizer."""
+    found: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(paths.POLICY)
+    return found
 
 
 def prompt_text(question: str) -> str:
@@ -38,6 +40,7 @@ def plain(text: str) -> list[int]:
 
 
 def prompt(question: str) -> list[int]:
+    """Ids of the chat template around a question."""
     head, tail = _frame()
     return [*head, *plain(question), *tail]
 
@@ -49,7 +52,13 @@ def answer(steps: Sequence[str]) -> list[int]:
 
 @cache
 def marker_id() -> int:
-    return int(tokenizer().convert_tokens_to_ids(MARKER))
+    """The id of the step marker."""
+    return int(tokenizer().get_vocab()[MARKER])
+
+
+def written(tokens: Sequence[int]) -> str:
+    """The text of sampled tokens, without the special ones."""
+    return str(tokenizer().decode(list(tokens), skip_special_tokens=True))
 
 
 def marked(steps: Sequence[str]) -> list[list[int]]:

@@ -47,7 +47,7 @@ def train(count: int = 20_000) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     tokenizer.train_from_iterator(_texts(count), trainer)
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         eos_token=END,
         pad_token=PAD,
@@ -59,11 +59,12 @@ def train(count: int = 20_000) -> PreTrainedTokenizerFast:
 
 
 def main() -> None:
+    """The command line."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     tokenizer = train()
     for folder in (paths.POLICY, paths.PRM):
         tokenizer.save_pretrained(folder)
-    logging.info("%d tokens in the vocabulary", len(tokenizer))
+    logging.getLogger("lab").info("%d tokens in the vocabulary", len(tokenizer))
 
 
 if __name__ == "__main__":

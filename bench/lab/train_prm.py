@@ -11,15 +11,14 @@ from pathlib import Path
 import torch
 
 from adaptive_middleware.lab.problems import stories
-from bench.lab import judge, paths, synthetic, text, training, trees
+from bench.lab import judge, paths, synthetic, training, trees
 
 
 def watched(count: int = 64) -> list[trees.Row]:
     """Rows of stories that are never trained on."""
     rng = random.Random(7)
     chosen = itertools.islice(stories("prm"), 3000, 3000 + count)
-    wrong = lambda p: (synthetic.wrong_branch(p, rng) for _ in range(3))  # noqa: E731
-    return [trees.Row(text.prompt(p.question), [synthetic.main_path(p), *wrong(p)]) for p in chosen]
+    return [synthetic.row(problem, 3, rng) for problem in chosen]
 
 
 @torch.no_grad()
@@ -39,19 +38,24 @@ def step_accuracy(model: judge.Judge, rows: list[trees.Row], device: torch.devic
 
 
 def train(arguments: argparse.Namespace) -> None:
+    """The whole run."""
     device = training.prepare(arguments.seed, arguments.threads)
     model = judge.Judge(judge.configuration()).to(device)
     optimiser = training.Optimisers(model, arguments.rate)
     state = arguments.out / "state.pt"
     done = training.load_state(state, model, optimiser)
     training.LOG.info("%d parameters, from step %d", sum(p.numel() for p in model.parameters()), done)
-    feed = itertools.islice(synthetic.batches(arguments.seed + done, arguments.batch, arguments.wrong), arguments.steps - done)
+    feed = itertools.islice(
+        synthetic.batches(arguments.seed + done, arguments.batch, arguments.wrong), arguments.steps - done
+    )
     tokens, sums, held_out = 0, [0.0, 0.0], watched()
     for step, rows in enumerate(feed, start=done + 1):
         batch = trees.pack(rows).to(device)
         with training.mixed(device):
             judged, language = model.losses(batch)
-        training.update(model, optimiser, judged + language, training.rate_at(step, arguments.steps, arguments.rate))
+        training.update(
+            model, optimiser, judged + language, training.rate_at(step, arguments.steps, arguments.rate)
+        )
         tokens, sums = tokens + batch.tokens.numel(), [sums[0] + judged.item(), sums[1] + language.item()]
         if step % 50 == 0:
             right, wrong = step_accuracy(model, held_out, device)
@@ -64,6 +68,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=32)

@@ -26,6 +26,8 @@ class Branch:
 
 @dataclass(slots=True)
 class Row:
+    """A prompt and the answers to it."""
+
     prompt: list[int]
     branches: list[Branch]  # the first one is the main path
 
@@ -35,6 +37,8 @@ class Row:
 
 @dataclass(slots=True)
 class Batch:
+    """Rows as padded tensors."""
+
     tokens: torch.Tensor
     positions: torch.Tensor
     mask: torch.Tensor  # (rows, 1, tokens, tokens), True where a token may look
@@ -43,11 +47,14 @@ class Batch:
     following: torch.Tensor  # the token to predict, or IGNORED
 
     def to(self, device: torch.device) -> "Batch":
+        """The batch on a device."""
         names = ("tokens", "positions", "mask", "targets", "weights", "following")
         return Batch(*(getattr(self, name).to(device) for name in names))
 
 
-def _fill(row: Row, width: int) -> tuple[list[int], list[int], list[int], list[int], list[float], list[float], list[int]]:
+def _fill(
+    row: Row, width: int
+) -> tuple[list[int], list[int], list[int], list[int], list[float], list[float], list[int]]:
     start = len(row.prompt)
     tokens, positions = list(row.prompt), list(range(start))
     segments, limits = [0] * start, [0] * start

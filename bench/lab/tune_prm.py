@@ -48,6 +48,7 @@ def _start(arguments: argparse.Namespace, device: torch.device) -> judge.Judge:
 
 
 def train(arguments: argparse.Namespace) -> None:
+    """The whole run."""
     device = training.prepare(arguments.seed, arguments.threads)
     model, records = _start(arguments, device), measured.read(*arguments.data)
     held_out, records = records[: arguments.validation], records[arguments.validation :]
@@ -73,6 +74,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, nargs="+", default=[paths.SCRATCH / "mc_prm.jsonl"])
     parser.add_argument("--start", type=Path, default=paths.SCRATCH / "prm" / "state.pt")
