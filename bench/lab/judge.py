@@ -1,5 +1,6 @@
 """The lab's PRM as it is trained: the Qwen2.5-Math-PRM shape, plus a language-model head that is thrown away."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -80,6 +81,11 @@ def save(judge: Judge, folder: Path) -> None:
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
     judge.config.dtype = torch.bfloat16
     judge.config.save_pretrained(folder)
+    described = json.loads(
+        (folder / "config.json").read_text()
+    )  # transformers leaves out a default of its own
+    (folder / "config.json").write_text(json.dumps(described | {"num_labels": 2}, indent=2) + "\n")
+    (folder / "model.safetensors").chmod(0o644)
 
 
 def load(folder: Path) -> Judge:

@@ -76,7 +76,12 @@ def train(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, nargs="+", default=[paths.SCRATCH / "mc_prm.jsonl"])
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        default=[paths.SCRATCH / "mc_prm.jsonl", paths.SCRATCH / "mc_prm2.jsonl"],
+    )
     parser.add_argument("--start", type=Path, default=paths.SCRATCH / "prm" / "state.pt")
     parser.add_argument("--out", type=Path, default=paths.PRM)
     parser.add_argument("--validation", type=int, default=120, help="problems kept for early stopping")
