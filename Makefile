@@ -38,6 +38,8 @@ lint: $(VENV)/.ready-dev ## ruff: lint and format
 
 types: $(VENV)/.ready-dev ## mypy --strict
 	$(BIN)/mypy
+	$(BIN)/mypy integrations/langchain
+	$(BIN)/mypy integrations/llama_index
 
 floors: $(VENV)/.ready-dev ## import-linter: who may import whom
 	PYTHONPATH=integrations/langchain:integrations/llama_index $(BIN)/lint-imports --no-cache

@@ -22,7 +22,7 @@ CONFIG = {
 def main() -> None:
     """Ask once and show what the middleware did."""
     with fake_openai() as server:
-        model = ChatOpenAI(model="fake-split", base_url=server.url, api_key="none")  # type: ignore[arg-type]
+        model = ChatOpenAI(model="fake-split", base_url=server.url, api_key="none")
         llm = AdaptiveChatModel(inner=model, middleware=Middleware.from_config(CONFIG))
         answer = llm.invoke("How many legs do 3 spiders have?")
     adaptive = answer.response_metadata["adaptive"]
