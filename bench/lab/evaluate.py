@@ -45,16 +45,16 @@ def best_of(scored: Sequence[tuple[float, bool]], n: int) -> float:
     return total
 
 
-def majority(
-    answers: Sequence[tuple[str | None, bool]], n: int, rng: random.Random, repeats: int = 200
-) -> float:
-    """Chance that the most frequent of n answers is right; ties share."""
+def vote(samples: Sequence[Json], n: int, rng: random.Random, *, weighted: bool, repeats: int = 200) -> float:
+    """Chance that the answer with the most votes (or the largest sum of PRM scores) of n is right; ties share."""
     won = 0.0
     for _ in range(repeats):
-        drawn = rng.sample(list(answers), n)
-        votes = Counter(answer for answer, _ in drawn if answer is not None)
+        drawn, votes = rng.sample(list(samples), n), Counter[str]()
+        for one in drawn:
+            if one["answer"] is not None:
+                votes[one["answer"]] += one["prm_score"] if weighted else 1
         top = [answer for answer, count in votes.items() if count == max(votes.values())]
-        right = {answer for answer, good in drawn if good}
+        right = {one["answer"] for one in drawn if one["correct"]}
         won += sum(answer in right for answer in top) / max(1, len(top))
     return won / repeats
 
@@ -109,13 +109,13 @@ def evaluate(problems: Sequence[Json], split: Split) -> Json:
     """All figures of one recording (at least 16 answers per problem)."""
     rng, rates = random.Random(5), [_rate(p) for p in problems]
     one, some = mean(rates), mean(pass_at(_right(p), len(p["samples"]), 16) for p in problems)
-    votes = mean(majority([(s["answer"], s["correct"]) for s in p["samples"]], 16, rng) for p in problems)
+    votes = [mean(vote(p["samples"], 16, rng, weighted=by) for p in problems) for by in (False, True)]
     prm, (located, wrong) = _signal(problems, "prm"), _located(problems, split)
     bare = [(p["question_score"], s["correct"]) for p in problems for s in p["samples"]]
     return {
         "problems": len(problems), "answers": sum(len(p["samples"]) for p in problems),
         "pass1": one, "pass16": some, "between_10_and_90": mean(0.1 <= rate <= 0.9 for rate in rates),
-        "majority16": votes, "prm_best16": prm["best_of_16"], "gap_closed": (prm["best_of_16"] - one) / (some - one),
+        "majority16": votes[0], "prm_vote16": votes[1], "prm_best16": prm["best_of_16"], "gap_closed": (prm["best_of_16"] - one) / (some - one),
         "auroc": {"within": prm["within"], "within_problems": prm["within_problems"], "overall": prm["overall"],
                   "question_only": figures.overall(bare)},
         "first_wrong_step_located": located, "wrong_answers": wrong,
