@@ -8,7 +8,7 @@ The classes have lower-case names because they read as words in code and configu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, comb, log1p
+from math import ceil, comb, exp, inf, isinf, log, log1p
 
 from adaptive_middleware.types import Decision, State
 
@@ -100,35 +100,81 @@ class agreement:
 
 @dataclass(frozen=True, slots=True)
 class optimal_stopping:
-    """Draw while another sample is worth its price: stop at `target`, give up below `give_up`.
+    """Draw while another sample is worth its price: stop at `target`, give up when the gain is too small.
 
-    The gain of one more sample is at most the chance that the answer now leading is wrong and the new
-    one right: (1 - P(leader)) * E[p], with E[p] from the belief that every sample so far has moved. It
-    stops when P(leader) >= `target`, or when that gain is under `give_up` (the price of a sample, in
-    probability of success). `window` samples are drawn at a time after the first one. Without scores it
-    is `agreement(target, window)`: votes are then all there is.
+    The gain of one more sample is what it is expected to add to the probability that the returned answer
+    is right (`gain`): from the belief, which every sample so far has moved, and from `sharpness`, how well
+    scores separate right from wrong answers to one question. It stops when the leading answer is right
+    with probability >= `target`, or when the gain is under the price: `give_up`, in probability of
+    success, per sample, or per `per_tokens` completion tokens when that is above 0 (long answers then
+    have to promise more). `window` samples are drawn at a time after the first one. Without scores it is
+    `agreement(target, window)`: votes are then all there is.
     """
 
     target: float = 0.95
     give_up: float = 0.01
     window: int = 1
+    sharpness: float = 1.0
+    per_tokens: int = 0
 
     def __call__(self, state: State) -> Decision:
         """A further window of samples, or none at the target or when the gain is too small."""
-        p = 0.0
-        if state.leader is not None:
-            if state.leader.probability is None:
-                return agreement(self.target, self.window)(state)
-            p = state.leader.probability
-        chance = state.belief.mean
-        gain = (1 - p) * chance
-        numbers = {"leader": p, "next": chance, "gain": gain, "target": self.target, "give_up": self.give_up}
+        if state.leader is None:
+            return Decision(1, "the first sample", {"next": state.belief.mean})
+        p = state.leader.probability
+        if p is None:
+            return agreement(self.target, self.window)(state)
+        checked = all(candidate.verdict is not None for candidate in state.candidates)
+        expected = gain(p, state.belief.mean, state.base_rate, inf if checked else self.sharpness)
+        price = self._price(state)
+        numbers = {
+            "leader": p,
+            "next": state.belief.mean,
+            "gain": expected,
+            "price": price,
+            "target": self.target,
+        }
         if p >= self.target:
             return Decision(
                 0, f"the best answer is right with probability {p:.3f} >= {self.target:g}", numbers
             )
-        if state.drawn and gain < self.give_up:
-            because = f"one more sample would gain {gain:.4f} < {self.give_up:g}: more samples will not help"
+        if expected < price:
+            because = f"one more sample would gain {expected:.4f} < its price {price:.4f}: more will not help"
             return Decision(0, because, numbers)
-        because = f"P(best is right) = {p:.3f} < {self.target:g} and one more sample gains {gain:.3f}"
-        return Decision(self.window if state.drawn else 1, because, numbers)
+        because = f"P(best is right) = {p:.3f} < {self.target:g} and one more sample gains {expected:.3f}"
+        return Decision(self.window, because, numbers)
+
+    def _price(self, state: State) -> float:
+        if not self.per_tokens:
+            return self.give_up
+        tokens = sum(candidate.path.usage.completion_tokens for candidate in state.candidates)
+        return self.give_up * tokens / (state.drawn * self.per_tokens)
+
+
+def gain(leader: float, chance: float, base_rate: float, sharpness: float) -> float:
+    """Expected rise of the best calibrated probability by one more sample: E[max(c - leader, 0)].
+
+    The new sample is right with probability `chance`. Its calibrated probability c is read off a score
+    whose log likelihood ratio is normal with mean +d^2/2 for right and -d^2/2 for wrong answers and standard
+    deviation d = `sharpness` (equal-variance signal detection, Green and Swets 1966; its AUROC within a
+    question is Phi(d / sqrt 2)), on top of the log odds of `base_rate`. With a perfect judge (d infinite) c
+    is 1 or 0, and the gain (1 - leader) * chance. The normal is represented by 15 equally likely points.
+
+    >>> gain(0.5, 0.3, 0.3, inf)
+    0.15
+    >>> gain(0.9, 0.3, 0.3, 1.0) < gain(0.5, 0.3, 0.3, 1.0) < 0.15
+    True
+    """
+    if isinf(sharpness):
+        return (1 - leader) * chance
+    clipped = min(max(base_rate, P_MIN), 1 - P_MIN)
+    prior, shift = log(clipped / (1 - clipped)), sharpness * sharpness / 2
+    right = wrong = 0.0
+    for z in _NORMAL:
+        right += max(1 / (1 + exp(-(prior + shift + sharpness * z))) - leader, 0.0)
+        wrong += max(1 / (1 + exp(-(prior - shift + sharpness * z))) - leader, 0.0)
+    return (chance * right + (1 - chance) * wrong) / len(_NORMAL)
+
+
+_HALF = (0.16789, 0.34069, 0.52440, 0.72791, 0.96742, 1.28155, 1.83391)
+_NORMAL = (*(-z for z in reversed(_HALF)), 0.0, *_HALF)

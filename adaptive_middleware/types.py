@@ -167,7 +167,8 @@ class Choice:
 class State:
     """What a policy sees between draws. `limit` is the most samples this call may draw in all.
 
-    `question` is the calibrated estimate of the question alone; `candidates` are the usable samples in
+    `question` is the calibrated estimate of the question alone, `base_rate` the mean of the belief before any
+    sample was seen; `candidates` are the usable samples in
     the order drawn; `leader` is what selection would return now, `votes` the counts of canonical
     answers, largest first.
     """
@@ -178,6 +179,7 @@ class State:
     question: Estimate | None = None
     leader: Choice | None = None
     votes: tuple[int, ...] = ()
+    base_rate: float = 0.5
 
     @property
     def drawn(self) -> int:

@@ -1,24 +1,28 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
-from math import ceil, log
+from math import ceil, inf, log
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import betainc
+from scipy import stats
+from scipy.special import betainc, expit
 
 from adaptive_middleware.belief import uniform
 from adaptive_middleware.policy import (
+    _NORMAL,
     agreement,
     fixed,
+    gain,
     instance_adaptive,
     optimal_stopping,
     samples_needed,
     stays_leader,
 )
 from adaptive_middleware.testing import answer
-from adaptive_middleware.types import Belief, Candidate, Choice, Decision, Estimate, State
+from adaptive_middleware.types import Belief, Candidate, Choice, Decision, Estimate, State, Verdict
 
 PROBABILITY = st.floats(0, 1)
 
@@ -30,10 +34,12 @@ def state(
     leader: float | None = None,
     votes: tuple[int, ...] = (),
     belief: Belief | None = None,
+    base_rate: float = 0.5,
+    tokens: int = 1,
 ) -> State:
-    candidates = tuple(Candidate(answer(str(i))) for i in range(drawn))
+    candidates = tuple(Candidate(answer(str(i), tokens=tokens)) for i in range(drawn))
     choice = Choice(0, leader, "test") if drawn else None
-    return State(candidates, belief or uniform(), 64, question, choice, votes)
+    return State(candidates, belief or uniform(), 64, question, choice, votes, base_rate)
 
 
 def certain(p: float) -> Belief:
@@ -135,16 +141,66 @@ def test_optimal_stopping_stops_at_the_target() -> None:
     assert "0.900 >= 0.9" in decision.because
 
 
-@given(leader=st.floats(0, 0.94), chance=st.floats(0.001, 0.999))
+@given(leader=st.floats(0, 0.94), chance=st.floats(0.001, 0.999), base=st.floats(0.01, 0.99))
 def test_optimal_stopping_gives_up_exactly_when_the_gain_is_under_its_price(
-    leader: float, chance: float
+    leader: float, chance: float, base: float
 ) -> None:
-    gain = (1 - leader) * chance
-    decision = optimal_stopping(target=0.95, give_up=0.05, window=3)(
-        state(2, leader=leader, belief=certain(chance))
+    expected = gain(leader, chance, base, 1.5)
+    decision = optimal_stopping(give_up=0.05, window=3, sharpness=1.5)(
+        state(2, leader=leader, belief=certain(chance), base_rate=base)
     )
-    assert decision.more == (0 if gain < 0.05 else 3)
-    assert decision.numbers["gain"] == pytest.approx(gain)
+    assert decision.more == (0 if expected < 0.05 else 3)
+    assert decision.numbers["gain"] == expected
+
+
+def test_a_price_per_tokens_makes_long_answers_promise_more() -> None:
+    policy = optimal_stopping(give_up=0.1, per_tokens=10, sharpness=inf)
+    short = state(2, leader=0.5, belief=certain(0.4), tokens=10)
+    long = state(2, leader=0.5, belief=certain(0.4), tokens=30)
+    assert policy(short).numbers["price"] == pytest.approx(0.1)
+    assert policy(long).numbers["price"] == pytest.approx(0.3)
+    assert policy(short).more == 1
+    assert policy(long).more == 0
+
+
+def test_verified_samples_are_a_perfect_judge() -> None:
+    failed = replace(
+        state(1, leader=0.0, belief=certain(0.3)),
+        candidates=(Candidate(answer("5"), verdict=Verdict(False)),),
+    )
+    assert optimal_stopping(sharpness=0.1)(failed).numbers["gain"] == pytest.approx(0.3)
+
+
+@given(leader=st.floats(0, 0.95), chance=PROBABILITY, base=st.floats(0.02, 0.98), sharpness=st.floats(0.2, 3))
+@settings(max_examples=30)
+def test_gain_is_the_expected_improvement_under_signal_detection(
+    leader: float, chance: float, base: float, sharpness: float
+) -> None:
+    def rise(log_ratio: float) -> float:
+        return max(expit(log(base / (1 - base)) + log_ratio) - leader, 0.0)
+
+    half = sharpness**2 / 2
+    exact = chance * stats.norm(half, sharpness).expect(rise) + (1 - chance) * stats.norm(
+        -half, sharpness
+    ).expect(rise)
+    assert gain(leader, chance, base, sharpness) == pytest.approx(exact, abs=0.012)
+
+
+@given(leader=PROBABILITY, chance=PROBABILITY, base=PROBABILITY, sharpness=st.floats(0, 5))
+def test_gain_is_a_probability_and_falls_as_the_leader_rises(
+    leader: float, chance: float, base: float, sharpness: float
+) -> None:
+    gains = [gain(p, chance, base, sharpness) for p in (leader, (leader + 1) / 2, 1.0)]
+    assert 1 >= gains[0] >= gains[1] >= gains[2] == 0.0
+
+
+@given(leader=PROBABILITY, chance=PROBABILITY)
+def test_a_perfect_judge_gains_what_the_leader_lacks(leader: float, chance: float) -> None:
+    assert gain(leader, chance, 0.5, inf) == (1 - leader) * chance
+
+
+def test_the_fifteen_points_are_equally_likely_under_the_normal() -> None:
+    assert list(_NORMAL) == pytest.approx(list(stats.norm.ppf([(i + 0.5) / 15 for i in range(15)])), abs=1e-5)
 
 
 def test_optimal_stopping_without_scores_is_the_vote_rule() -> None:

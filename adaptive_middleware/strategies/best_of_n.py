@@ -64,7 +64,7 @@ class best_of_n:  # noqa: N801 - reads as a word, like the policies
                 break
             usable = notes.record(n, paths)
             candidates = yield from self._judge(request, usable, notes)
-            state = self._after(state, candidates, notes.base_rate)
+            state = self._after(state, candidates)
         return self._outcome(state, notes)
 
     def _start(self, request: Request, notes: _Notes) -> Flow[State]:
@@ -74,8 +74,7 @@ class best_of_n:  # noqa: N801 - reads as a word, like the policies
             (scores,) = yield from Score(request, (alone,))
             question = notes.estimate(self.calibrate, alone, scores)
         prior = beliefs.uniform() if question is None else beliefs.from_estimate(question)
-        notes.base_rate = prior.mean
-        return State((), prior, self.max_samples, question)
+        return State((), prior, self.max_samples, question, base_rate=prior.mean)
 
     def _judge(self, request: Request, paths: Sequence[Path], notes: _Notes) -> Flow[list[Candidate]]:
         scores: dict[int, StepScores] = {}
@@ -97,13 +96,13 @@ class best_of_n:  # noqa: N801 - reads as a word, like the policies
             for i, (path, verdict) in enumerate(zip(paths, verdicts, strict=True))
         ]
 
-    def _after(self, state: State, new: Sequence[Candidate], base_rate: float) -> State:
+    def _after(self, state: State, new: Sequence[Candidate]) -> State:
         belief = state.belief
         for candidate in new:
             if candidate.verdict is not None and candidate.verdict.passed is not None:
                 belief = beliefs.after_verdict(belief, candidate.verdict.passed)
             elif candidate.estimate is not None:
-                belief = beliefs.after_estimate(belief, candidate.estimate, base_rate)
+                belief = beliefs.after_estimate(belief, candidate.estimate, state.base_rate)
         candidates = (*state.candidates, *new)
         leader = self.select(candidates) if candidates else None
         return replace(state, candidates=candidates, belief=belief, leader=leader, votes=votes(candidates))
@@ -137,7 +136,6 @@ class _Notes:
     failed: list[Path] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     asked: int = 0
-    base_rate: float = 0.5
 
     def record(self, n: int, paths: Sequence[Path]) -> list[Path]:
         """Count a draw of `n`, set failed samples aside, and return the usable ones."""

@@ -45,7 +45,7 @@ def test_a_hopeless_call_is_given_up_before_the_limit() -> None:
     scorer = TableScorer(0.001)
     outcome = run(best_of_n(optimal_stopping(give_up=0.05), max_samples=64)(REQUEST), Ports(sampler, scorer))
     assert len(sampler.calls) < 5
-    assert "will not help" in outcome.decisions[-1].because
+    assert "more will not help" in outcome.decisions[-1].because
 
 
 def test_the_paper_rule_draws_n_at_once_from_the_question_alone() -> None:
