@@ -32,9 +32,11 @@ POLICIES = (
 REPEATS = 40
 
 
-def rows(policies: tuple[str, ...] = POLICIES, repeats: int = REPEATS) -> list[Row]:
-    """Every policy on the same shuffled orders of the same held-out samples, with the shipped calibration."""
-    problems = read_recording(paths.DATA / "heldout.jsonl.gz")
+def rows(
+    policies: tuple[str, ...] = POLICIES, repeats: int = REPEATS, recording: str = "heldout.jsonl.gz"
+) -> list[Row]:
+    """Every policy on the same shuffled orders of the same recorded samples, with the shipped calibration."""
+    problems = read_recording(paths.DATA / recording)
     calibrate = bundle.load(paths.SHIPPED / "calibration.json").calibration
     ordering = Ordering(shuffled=True, by_seed=False, repeats=repeats, seed=0, depth=16)
     reels = [

@@ -35,6 +35,8 @@ _RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = MappingProxyType(
         "confidence": _OPEN,
         "target": _OPEN,
         "give_up": _CLOSED,
+        "sharpness": (lambda value: value > 0, "above 0"),
+        "per_tokens": (lambda value: value >= 0, "a whole number of at least 0"),
     }
 )
 

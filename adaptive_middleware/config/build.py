@@ -123,8 +123,8 @@ def _policy(config: Config, path: KeyPath, rule: BestOfN, limit: int) -> Policy:
             return instance_adaptive(confidence, cap or limit)
         case AgreementPolicy(confidence=confidence, window=window):
             return agreement(confidence, window)
-        case OptimalStoppingPolicy(target=target, give_up=give_up, window=window):
-            return optimal_stopping(target, give_up, window)
+        case OptimalStoppingPolicy() as stopping:
+            return optimal_stopping(**stopping.model_dump(exclude={"kind"}))
         case PythonPolicy(target=factory, args=args):
             policy: Policy = made(config.document, path, factory, args)
             return policy

@@ -111,6 +111,15 @@ class OptimalStoppingPolicy(_Model):
         description="Stop when one more sample gains less than this: its price in probability of success.",
     )
     window: Samples = Field(1, description="Samples drawn at a time after the first one.")
+    sharpness: float = Field(
+        1.0,
+        gt=0,
+        description="How far apart the scores of right and wrong answers to one question lie, in standard "
+        "deviations: sqrt(2) times the normal quantile of the AUROC within a question (0.76: 1.0, 0.87: 1.6).",
+    )
+    per_tokens: int = Field(
+        0, ge=0, description="Above 0: give_up is the price of so many completion tokens, not of a sample."
+    )
 
 
 class PythonPolicy(_Model):

@@ -15,52 +15,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal, NamedTuple
 
+from adaptive_middleware.lab import words
+
 Split = Literal["train", "prm", "calibration", "test"]
 
 LEVELS = range(1, 9)
 HELD_OUT_PER_SPLIT = {"test": 800, "calibration": 800, "prm": 4000}
-
-_PEOPLE = (
-    *(("Ana", "She"), ("Mia", "She"), ("Eva", "She"), ("Zoe", "She"), ("Lena", "She"), ("Ruth", "She")),
-    *(("Ben", "He"), ("Tom", "He"), ("Max", "He"), ("Leo", "He"), ("Omar", "He"), ("Paul", "He")),
-)
-_ITEMS = (
-    "pens",
-    "apples",
-    "books",
-    "coins",
-    "cards",
-    "stamps",
-    "shells",
-    "eggs",
-    "beads",
-    "marbles",
-    "nuts",
-    "buttons",
-)
-_GAIN = (
-    "{who} buys {n} more.", "{who} finds {n} {items}.", "{friend} gives {name} {n} {items}.",
-    "{who} wins {n} more {items}.", "Then {name} gets {n} {items} from {friend}.",
-)  # fmt: skip
-_LOSS = (
-    "{who} loses {n} of them.", "{who} gives {n} {items} to {friend}.", "{who} sells {n} {items}.",
-    "Then {n} of the {items} break.", "{friend} takes {n} {items} from {name}.",
-)  # fmt: skip
-_TIMES = ("Then {name} gets {n} times as many {items}.", "The number of {items} is multiplied by {n}.")
-_PACKS = ("{who} buys {k} boxes with {n} {items} each.", "Then {friend} brings {k} bags of {n} {items}.")
-_MORE = ("{friend} has {n} more {items} than {name}.",)
-_FEWER = ("{friend} has {n} fewer {items} than {name}.",)
-_TIMES_AS_MANY = ("{friend} has {n} times as many {items} as {name}.",)
-_START = (
-    "{name} has {n} {items}.",
-    "{name} starts with {n} {items}.",
-    "There are {n} {items} on the desk of {name}.",
-)
-_NOISE = (
-    "{friend} has {n} {others}.", "{name} is {n} years old.", "The bus to town costs {n} dollars.",
-    "{who} also has {n} {others}.", "School starts in {n} days.", "{friend} sees {n} {others} in a shop.",
-)  # fmt: skip
-_ASK = ("How many {items} does {name} have now?", "How many {items} does {name} have in the end?")
 
 
 class _Grade(NamedTuple):
@@ -118,23 +78,18 @@ def line(symbol: str, left: int, right: int) -> str:
     return f"{left} {symbol} {right} = {apply(symbol, left, right)}"
 
 
-def conclude(answer: int) -> str:
-    """The last line of every solution."""
-    return f"The answer is {answer}."
-
-
 class _Writer:
     """The story so far; made anew for each problem."""
 
     def __init__(self, grade: _Grade, rng: random.Random) -> None:
         self.grade, self.rng = grade, rng
-        self.people = rng.sample(_PEOPLE, 6)
-        self.items, *self.others = rng.sample(_ITEMS, 4)
+        self.people = rng.sample(words.PEOPLE, 6)
+        self.items, *self.others = rng.sample(words.ITEMS, 4)
         self.value = rng.randint(2 if grade.operations < 3 else grade.start // 12, grade.start)
         self.result = self.value  # operand for the next move: the first number, later -k
         self.moves: list[Move] = []
         self.sentences: list[str] = []
-        self.say(_START, self.value)
+        self.say(words.START, self.value)
 
     def say(self, templates: Sequence[str], n: int, k: int = 0) -> None:
         (name, pronoun), friend = self.people[0], self.rng.choice(self.people[1:])[0]
@@ -166,7 +121,11 @@ class _Writer:
         n = self.factor(self.value) if symbol == "*" else self.change(symbol)
         if n is None:
             return False
-        told = {"+": (_GAIN, _MORE), "-": (_LOSS, _FEWER), "*": (_TIMES, _TIMES_AS_MANY)}[symbol][relation]
+        told = {
+            "+": (words.GAIN, words.MORE),
+            "-": (words.LOSS, words.FEWER),
+            "*": (words.TIMES, words.TIMES_AS_MANY),
+        }[symbol][relation]
         if relation:
             self.relate(told, n)
         else:
@@ -191,7 +150,7 @@ class _Writer:
             or self.grade.operations - len(self.moves) < 2
         ):
             return False
-        self.say(_PACKS, size, k)
+        self.say(words.PACKS, size, k)
         self.moves.append(Move(k, "*", size))
         self.move("+", -len(self.moves))
         return True
@@ -201,10 +160,10 @@ class _Writer:
             self.event(self.rng.choice(self.grade.events))
         (person, _), body = self.people[0], self.sentences
         for _ in range(self.grade.noise):
-            self.say(_NOISE, self.rng.randint(2, max(12, self.grade.change // 2)))
+            self.say(words.NOISE, self.rng.randint(2, max(12, self.grade.change // 2)))
             body.insert(self.rng.randint(1, len(body) - 1), body.pop())
-        ask = self.rng.choice(_ASK).format(items=self.items, name=person)
-        steps = (*written(self.moves), conclude(self.value))
+        ask = self.rng.choice(words.ASK).format(items=self.items, name=person)
+        steps = (*written(self.moves), words.conclude(self.value))
         return Problem(name, level, " ".join([*body, ask]), self.value, steps, tuple(self.moves))
 
 

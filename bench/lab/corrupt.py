@@ -3,7 +3,8 @@
 import random
 from collections.abc import Callable, Sequence
 
-from adaptive_middleware.lab.problems import Move, Problem, apply, conclude, first_wrong_step
+from adaptive_middleware.lab.problems import Move, Problem, apply, first_wrong_step
+from adaptive_middleware.lab.words import conclude
 
 _LARGEST = 9999
 

@@ -1,6 +1,6 @@
 """Score what `bench.lab.rollouts` measured with the shipped PRM, and write the lab's evaluation files.
 
-Run as `python -m bench.lab.record`; needs `mc_calibration.jsonl` and `mc_test.jsonl` in the scratch folder.
+Run as `python -m bench.lab.record [SPLIT ..]`; needs `mc_SPLIT.jsonl` in the scratch folder for each of them.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from typing import Any
 from bench.lab import judge, measured, paths, scoring, training
 
 Json = dict[str, Any]
+NAMES = {"calibration": "calibration", "test": "heldout", "tuning": "tuning"}
 
 
 def write(path: Path, lines: Iterable[Json]) -> None:
@@ -48,18 +49,20 @@ def _scored(model: judge.Judge, record: measured.Record) -> tuple[Json, list[Jso
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("splits", nargs="*", default=list(NAMES), help="which of calibration, test, tuning")
     parser.add_argument("--prm", type=Path, default=paths.PRM)
     parser.add_argument("--scratch", type=Path, default=paths.SCRATCH)
     parser.add_argument("--out", type=Path, default=paths.DATA)
     arguments = parser.parse_args()
     training.prepare(0, training.default_threads())
     model = judge.load(arguments.prm)
-    for split, name in (("calibration", "calibration"), ("test", "heldout")):
+    for split in arguments.splits:
+        name = NAMES[split]
         scored = [_scored(model, record) for record in measured.read(arguments.scratch / f"mc_{split}.jsonl")]
         write(arguments.out / f"{name}.jsonl.gz", (record for record, _ in scored))
-        write(
-            arguments.out / f"{name}_prefixes.jsonl.gz", (prefix for _, all_of in scored for prefix in all_of)
-        )
+        if split != "tuning":
+            prefixes = (prefix for _, all_of in scored for prefix in all_of)
+            write(arguments.out / f"{name}_prefixes.jsonl.gz", prefixes)
 
 
 if __name__ == "__main__":

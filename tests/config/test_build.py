@@ -58,6 +58,11 @@ def strategy(prm: object = SCORES, **keys: Any) -> best_of_n:
             optimal_stopping(0.9, 0.2, 2),
             16,
         ),
+        (
+            {"kind": "optimal-stopping", "sharpness": 1.6, "per_tokens": 40},
+            optimal_stopping(0.95, 0.01, 1, 1.6, 40),
+            16,
+        ),
     ],
 )
 def test_a_policy_is_built_as_written(written: dict[str, Any], policy: object, limit: int) -> None:
