@@ -61,6 +61,8 @@ def normal_answer(text: str) -> str:
     text = " ".join(text.split())
     if len(text) > _LONGEST:
         return text
+    if text.isascii() and text.isdigit():  # most answers: not worth nine patterns
+        return str(int(text))
     before = ""
     for _ in range(_ROUNDS):
         if text != before:

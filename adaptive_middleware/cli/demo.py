@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from adaptive_middleware.cli.demo_run import MAX_SAMPLES, Call, calls, lower, problems, summary
@@ -44,13 +45,14 @@ def demo(
 
 def _introduce(console: Console, n: int) -> None:
     console.print(
-        f"{n} arithmetic stories that neither model has seen, from easy (level 1) to hard (level 8).\n"
-        "A small language model answers; a small process reward model scores its steps; the calibrated\n"
-        f"probability decides how many samples each call gets (at most {MAX_SAMPLES}).\n"
+        f"{n} arithmetic stories that neither model has seen, from easy (level 1) to hard (level 8). "
+        "A small language model answers, a small process reward model scores its steps, and the calibrated "
+        f"probability decides how many samples each call gets: at most {MAX_SAMPLES}.\n"
     )
     console.print(_HEADER)
 
 
+MOST_SHOWN = 5
 _HEADER = "level  p(right)  lower   samples            tokens  of fixed 16  answer"
 
 
@@ -90,39 +92,42 @@ def _summarise(console: Console, done: Sequence[Call]) -> None:
 
 
 def worth_explaining(done: Sequence[Call]) -> Call:
-    """The call that shows most: right after several samples, otherwise the one with most samples."""
-    return max(
-        done, key=lambda call: (call.adaptive.correct and call.adaptive.samples > 1, call.adaptive.samples)
-    )
+    """The call that shows most: right after a few samples, otherwise the one with most samples."""
+
+    def shows(call: Call) -> tuple[bool, int]:
+        few = call.adaptive.correct and 1 < call.adaptive.samples <= MOST_SHOWN
+        return few, call.adaptive.samples
+
+    return max(done, key=shows)
 
 
 def _explain(console: Console, call: Call) -> None:
     outcome = call.outcome
     console.print(f"\n[bold]One decision explained[/] (level {call.problem.level}, {call.problem.id})\n")
-    console.print(f"  {escape(call.problem.question)}\n", soft_wrap=False)
+    console.print(Padding(escape(call.problem.question), (0, 2, 1, 2)))
     if outcome.question is not None:
-        question = outcome.question
+        asked = outcome.question
         console.print(
-            f"  before any answer: one sample is right with probability {question.mean:.2f} "
-            f"({question.lower:.2f} to {question.upper:.2f})"
+            f"  before any answer: one sample is right with probability {asked.mean:.2f} "
+            f"({asked.lower:.2f} to {asked.upper:.2f})"
         )
-    for number, candidate in enumerate(outcome.considered, 1):
-        console.print(_candidate(number, candidate, chosen=candidate.path is outcome.chosen))
+    shown = 0
     for decision in outcome.decisions:
-        verb = f"draw {decision.more} more" if decision.more else "stop"
-        console.print(f"  -> {verb}: {decision.because}")
-    console.print(f"  returned by {_how(outcome)}; the right answer is {call.problem.answer}.")
+        verb = f"draw {decision.more}" if decision.more else "stop"
+        console.print(Padding(f"[bold]{verb}[/]: {decision.because}", (0, 2, 0, 2)))
+        for candidate in outcome.considered[shown : shown + decision.more]:
+            shown += 1
+            console.print(_candidate(shown, candidate, outcome))
+    console.print(f"  returned by {_how(outcome)}; the right answer is {call.problem.answer}")
 
 
-def _candidate(number: int, candidate: Candidate, *, chosen: bool) -> str:
+def _candidate(number: int, candidate: Candidate, outcome: Outcome) -> str:
     values = () if candidate.scores is None else candidate.scores.values
-    steps = "\n".join(
-        f"       {value:.2f}  {escape(step.strip())}"
-        for step, value in zip(candidate.path.steps, values, strict=False)
-    )
-    p = "unscored" if candidate.estimate is None else f"calibrated p = {candidate.estimate.mean:.2f}"
-    mark = "[bold]*[/]" if chosen else " "
-    return f"  {mark} sample {number}: {p}; score after each step:\n{steps}"
+    pairs = zip(candidate.path.steps, values, strict=False)
+    steps = "\n".join(f"         {value:.2f}  {escape(step.strip())}" for step, value in pairs)
+    p = "unscored" if candidate.estimate is None else f"p = {candidate.estimate.mean:.2f}"
+    returned = "  <- returned" if candidate.path is outcome.chosen else ""
+    return f"    sample {number}: {p}, from the score after each step{returned}\n{steps}"
 
 
 def _how(outcome: Outcome) -> str:

@@ -25,7 +25,13 @@ CONFIG = {
     "policies": {
         "default": {
             "strategy": "best-of-n",
-            "policy": {"kind": "optimal-stopping", "target": 0.9, "give_up": 0.02, "window": 2},
+            "policy": {
+                "kind": "optimal-stopping",
+                "target": 0.9,
+                "give_up": 0.045,
+                "sharpness": 1.6,
+                "per_tokens": 40,
+            },
             "max_samples": MAX_SAMPLES,
         }
     },
@@ -66,7 +72,7 @@ def calls(todo: Sequence[Problem], seed: int) -> Iterator[Call]:
     from adaptive_middleware.sampling.local import load_sampler  # noqa: PLC0415 - loads torch
 
     middleware = Middleware.from_config(CONFIG)
-    sampler = load_sampler(lab.POLICY, seed=seed, max_new_tokens=160)
+    sampler = load_sampler(lab.POLICY, seed=seed, max_new_tokens=96)
     for problem in todo:
         outcome = middleware.run(Request(problem.question), sampler)
         yield Call(
