@@ -16,32 +16,12 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 from adaptive_middleware.lab import words
+from adaptive_middleware.lab.grades import GRADES, Grade
 
 Split = Literal["train", "prm", "calibration", "test"]
 
 LEVELS = range(1, 9)
 HELD_OUT_PER_SPLIT = {"test": 800, "calibration": 800, "prm": 4000}
-
-
-class _Grade(NamedTuple):
-    operations: int
-    start: int  # largest first number
-    change: int  # largest number added or taken away
-    limit: int  # largest intermediate result
-    events: str  # gain, loss, times, packs, relation to a new person
-    noise: int  # irrelevant sentences
-
-
-_GRADES = {
-    1: _Grade(1, 30, 20, 50, "gl", 0),
-    2: _Grade(2, 60, 40, 99, "gl", 0),
-    3: _Grade(2, 60, 60, 199, "glt", 1),
-    4: _Grade(3, 90, 90, 199, "gltr", 0),
-    5: _Grade(3, 200, 200, 499, "gltpr", 1),
-    6: _Grade(4, 300, 200, 699, "gltpr", 1),
-    7: _Grade(5, 500, 400, 999, "gltpr", 1),
-    8: _Grade(6, 600, 400, 999, "gltpr", 2),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +61,7 @@ def line(symbol: str, left: int, right: int) -> str:
 class _Writer:
     """The story so far; made anew for each problem."""
 
-    def __init__(self, grade: _Grade, rng: random.Random) -> None:
+    def __init__(self, grade: Grade, rng: random.Random) -> None:
         self.grade, self.rng = grade, rng
         self.people = rng.sample(words.PEOPLE, 6)
         self.items, *self.others = rng.sample(words.ITEMS, 4)
@@ -181,7 +161,7 @@ def written(moves: Sequence[Move]) -> list[str]:
 
 def make(level: int, rng: random.Random, name: str = "") -> Problem:
     """One problem of this level (1 to 8), whatever split it may belong to."""
-    return _Writer(_GRADES[level], rng).finish(level, name)
+    return _Writer(GRADES[level], rng).finish(level, name)
 
 
 def _sequence(split: str, seed: int, levels: Sequence[int]) -> Iterator[Problem]:

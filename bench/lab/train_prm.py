@@ -13,6 +13,8 @@ import torch
 from adaptive_middleware.lab.problems import stories
 from bench.lab import judge, paths, synthetic, training, trees
 
+LINE = "step %d judge %.4f language %.4f right %.3f wrong %.3f tokens %d"
+
 
 def watched(count: int = 64) -> list[trees.Row]:
     """Rows of stories that are never trained on."""
@@ -59,8 +61,7 @@ def train(arguments: argparse.Namespace) -> None:
         tokens, sums = tokens + batch.tokens.numel(), [sums[0] + judged.item(), sums[1] + language.item()]
         if step % 50 == 0:
             right, wrong = step_accuracy(model, held_out, device)
-            line = "step %d judge %.4f language %.4f right %.3f wrong %.3f tokens %d"
-            training.LOG.info(line, step, sums[0] / 50, sums[1] / 50, right, wrong, tokens)
+            training.LOG.info(LINE, step, sums[0] / 50, sums[1] / 50, right, wrong, tokens)
             sums = [0.0, 0.0]
         if step % arguments.every == 0 or step == arguments.steps:
             training.save_state(state, step, model, optimiser)
