@@ -177,7 +177,7 @@ def test_gain_is_the_expected_improvement_under_signal_detection(
     leader: float, chance: float, base: float, sharpness: float
 ) -> None:
     def rise(log_ratio: float) -> float:
-        return max(expit(log(base / (1 - base)) + log_ratio) - leader, 0.0)
+        return max(float(expit(log(base / (1 - base)) + log_ratio)) - leader, 0.0)
 
     half = sharpness**2 / 2
     exact = chance * stats.norm(half, sharpness).expect(rise) + (1 - chance) * stats.norm(
