@@ -18,7 +18,8 @@ from adaptive_middleware.replay import tape
 from bench.lab import paths, record
 from bench.lab.evaluate import evaluate as evaluate_models
 
-ADAPTIVE = "optimal-stopping:target=0.9,give_up=0.02,select=argmax,max=16"
+ADAPTIVE = "optimal-stopping:target=0.9,give_up=0.045,sharpness=1.6,per_tokens=40,select=argmax,max=16"
+PERFECT_JUDGE = "optimal-stopping:target=0.9,give_up=0.02,sharpness=99,select=argmax,max=16"
 POLICIES = (
     "fixed:n=1,select=argmax",
     "fixed:n=4,select=argmax",
@@ -27,6 +28,7 @@ POLICIES = (
     "fixed:n=16,select=majority",
     "agreement:confidence=0.95,select=majority,max=16",
     "instance-adaptive:confidence=0.99,cap=16,select=argmax,max=16",
+    PERFECT_JUDGE,
     ADAPTIVE,
 )
 REPEATS = 40
