@@ -12,7 +12,8 @@ def report(outcome: Outcome) -> dict[str, object] | None:
     without scores); `fixed_n` is what always drawing `max_samples` would have cost in completion
     tokens, estimated from the samples drawn.
     """
-    if outcome.limit == 1 and not outcome.degraded:
+    unscored = outcome.choice is None or outcome.choice.probability is None
+    if outcome.limit == 1 and unscored and not outcome.degraded:
         return None
     chosen = None if outcome.choice is None else outcome.considered[outcome.choice.index]
     estimate = None if chosen is None else chosen.estimate

@@ -13,6 +13,16 @@ def test_a_call_that_only_passed_through_has_no_report() -> None:
     assert report(Middleware().run(REQUEST, ScriptedSampler(["4"]))) is None
 
 
+def test_a_single_sample_that_was_only_drawn_has_no_report_but_a_scored_one_has() -> None:
+    single = best_of_n(fixed(1), max_samples=1)
+    drawn = Middleware(best_of_n(fixed(1), max_samples=1, score=False)).run(REQUEST, ScriptedSampler(["4"]))
+    scored = Middleware(single, scorer=TableScorer(0.7)).run(REQUEST, ScriptedSampler(["4"]))
+    assert report(drawn) is None
+    told = report(scored)
+    assert told is not None
+    assert told["p"] == 0.7
+
+
 def test_a_degraded_pass_through_has_one() -> None:
     told = report(Outcome(answer("4"), degraded=("PRM down",)))
     assert told is not None
