@@ -15,7 +15,7 @@ from adaptive_middleware.cli.demo_run import Call, calls, problems
 from adaptive_middleware.types import Candidate
 
 OUT = Path(__file__).parents[1] / "docs" / "decision.svg"
-ROW, LEFT, STEP, GAP = 26, 92, 150, 6
+ROW, LEFT, STEP, GAP = 26, 92, 172, 6
 STYLE = """
   text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #24292f }
   .dim { fill: #57606a } .strong { font-weight: 700 } .frame { fill: #ffffff; stroke: #d0d7de }
@@ -33,7 +33,7 @@ def colour(score: float) -> str:
 def step(column: int, y: int, score: float, text: str) -> str:
     """One step: its text on the colour of its score."""
     x = LEFT + column * (STEP + GAP)
-    shown = escape(text.strip().removeprefix("The answer is").strip())
+    shown = escape(text.strip().removeprefix("The answer is").strip(" ."))
     return (
         f'<rect class="step" x="{x}" y="{y}" width="{STEP}" height="20" rx="4" fill="{colour(score)}"/>'
         f'<text x="{x + 6}" y="{y + 14}" style="fill:#24292f">{shown}</text>'

@@ -71,7 +71,7 @@ def train(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=2800)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--wrong", type=int, default=2, help="wrong solutions per right one")
     parser.add_argument("--rate", type=float, default=2e-3)
