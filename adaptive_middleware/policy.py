@@ -171,9 +171,13 @@ def gain(leader: float, chance: float, base_rate: float, sharpness: float) -> fl
     prior, shift = log(clipped / (1 - clipped)), sharpness * sharpness / 2
     right = wrong = 0.0
     for z in _NORMAL:
-        right += max(1 / (1 + exp(-(prior + shift + sharpness * z))) - leader, 0.0)
-        wrong += max(1 / (1 + exp(-(prior - shift + sharpness * z))) - leader, 0.0)
+        right += max(_sigmoid(prior + shift + sharpness * z) - leader, 0.0)
+        wrong += max(_sigmoid(prior - shift + sharpness * z) - leader, 0.0)
     return (chance * right + (1 - chance) * wrong) / len(_NORMAL)
+
+
+def _sigmoid(log_odds: float) -> float:
+    return 1 / (1 + exp(-max(log_odds, -700.0)))
 
 
 _HALF = (0.16789, 0.34069, 0.52440, 0.72791, 0.96742, 1.28155, 1.83391)

@@ -18,7 +18,7 @@ from adaptive_middleware.replay import tape
 from bench.lab import paths, record
 from bench.lab.evaluate import evaluate as evaluate_models
 
-ADAPTIVE = "optimal-stopping:target=0.9,give_up=0.045,sharpness=1.6,per_tokens=40,select=argmax,max=16"
+ADAPTIVE = "optimal-stopping:target=0.9,give_up=0.046,sharpness=1.9,per_tokens=40,select=argmax,max=16"
 PERFECT_JUDGE = "optimal-stopping:target=0.9,give_up=0.02,sharpness=99,select=argmax,max=16"
 POLICIES = (
     "fixed:n=1,select=argmax",

@@ -186,7 +186,7 @@ def test_gain_is_the_expected_improvement_under_signal_detection(
     assert gain(leader, chance, base, sharpness) == pytest.approx(exact, abs=0.012)
 
 
-@given(leader=PROBABILITY, chance=PROBABILITY, base=PROBABILITY, sharpness=st.floats(0, 5))
+@given(leader=PROBABILITY, chance=PROBABILITY, base=PROBABILITY, sharpness=st.floats(0, 1e6))
 def test_gain_is_a_probability_and_falls_as_the_leader_rises(
     leader: float, chance: float, base: float, sharpness: float
 ) -> None:

@@ -28,8 +28,8 @@ CONFIG = {
             "policy": {
                 "kind": "optimal-stopping",
                 "target": 0.9,
-                "give_up": 0.045,
-                "sharpness": 1.6,
+                "give_up": 0.046,
+                "sharpness": 1.9,
                 "per_tokens": 40,
             },
             "max_samples": MAX_SAMPLES,
