@@ -18,8 +18,10 @@ from adaptive_middleware.replay import tape
 from bench.lab import paths, record
 from bench.lab.evaluate import evaluate as evaluate_models
 
-ADAPTIVE = "optimal-stopping:target=0.9,give_up=0.046,sharpness=1.9,per_tokens=40,select=argmax,max=16"
-PERFECT_JUDGE = "optimal-stopping:target=0.9,give_up=0.02,sharpness=99,select=argmax,max=16"
+ADAPTIVE = "optimal-stopping:target=0.9,give_up=0.02,sharpness=1.9,per_tokens=40,select=argmax,max=16"
+HALF = "optimal-stopping:target=0.9,give_up=0.046,sharpness=1.9,per_tokens=40,select=argmax,max=16"
+SHARP = "optimal-stopping:target=0.9,give_up=0.02,sharpness=99,per_tokens=40,select=argmax,max=16"
+ORACLE = "optimal-stopping:target=0.9,give_up=0.0001,select=verified,max=16"
 POLICIES = (
     "fixed:n=1,select=argmax",
     "fixed:n=4,select=argmax",
@@ -28,8 +30,10 @@ POLICIES = (
     "fixed:n=16,select=majority",
     "agreement:confidence=0.95,select=majority,max=16",
     "instance-adaptive:confidence=0.99,cap=16,select=argmax,max=16",
-    PERFECT_JUDGE,
+    SHARP,
     ADAPTIVE,
+    HALF,
+    ORACLE,
 )
 REPEATS = 40
 

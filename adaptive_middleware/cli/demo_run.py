@@ -28,7 +28,7 @@ CONFIG = {
             "policy": {
                 "kind": "optimal-stopping",
                 "target": 0.9,
-                "give_up": 0.046,
+                "give_up": 0.02,
                 "sharpness": 1.9,
                 "per_tokens": 40,
             },
