@@ -15,20 +15,14 @@ def report(outcome: Outcome) -> dict[str, object] | None:
     unscored = outcome.choice is None or outcome.choice.probability is None
     if outcome.limit == 1 and unscored and not outcome.degraded:
         return None
-    chosen = None if outcome.choice is None else outcome.considered[outcome.choice.index]
-    estimate = None if chosen is None else chosen.estimate
     return {
         "rule": outcome.rule,
         "strategy": outcome.strategy,
-        "p": None if outcome.choice is None else outcome.choice.probability,
-        "lower": None if estimate is None else estimate.lower,
+        **_selected(outcome),
         "calibrated": outcome.calibrated,
         "question": _estimate(outcome.question),
         "samples": len(outcome.considered) + len(outcome.failed),
         "max_samples": outcome.limit,
-        "chosen": None if outcome.choice is None else outcome.choice.index,
-        "selected_by": None if outcome.choice is None else outcome.choice.how,
-        "tied": outcome.choice is not None and outcome.choice.tied,
         "decisions": [
             {"more": decision.more, "because": decision.because, "numbers": dict(decision.numbers)}
             for decision in outcome.decisions
@@ -37,6 +31,20 @@ def report(outcome: Outcome) -> dict[str, object] | None:
         "usage": _usage(outcome),
         "fixed_n": {"n": outcome.limit, "completion_tokens": fixed_cost(outcome)},
         "degraded": list(outcome.degraded),
+    }
+
+
+def _selected(outcome: Outcome) -> dict[str, object]:
+    choice = outcome.choice
+    if choice is None:
+        return {"p": None, "lower": None, "chosen": None, "selected_by": None, "tied": False}
+    estimate = outcome.considered[choice.index].estimate
+    return {
+        "p": choice.probability,
+        "lower": None if estimate is None else estimate.lower,
+        "chosen": choice.index,
+        "selected_by": choice.how,
+        "tied": choice.tied,
     }
 
 
