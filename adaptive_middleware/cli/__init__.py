@@ -6,11 +6,14 @@ A command's module imports typer and little else at its top; what it runs, it im
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import typer
 
 from adaptive_middleware.cli import config_command
 from adaptive_middleware.cli.bench_replay import replay
 from adaptive_middleware.cli.demo import demo
+from adaptive_middleware.errors import AdaptiveError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 bench = typer.Typer(no_args_is_help=True, help="Compare policies, offline.")
@@ -26,6 +29,23 @@ def root() -> None:
     """Give every LLM call the compute it needs and no more."""
 
 
+_EXTRA = "torch", "transformers", "safetensors", "numpy", "scipy", "sklearn"
+
+
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; what is wrong with input or installation is one line, not a traceback."""
+    try:
+        app()
+    except AdaptiveError as error:
+        _stop(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        _stop(
+            f"{error.name} is not installed, and this command needs it: pip install 'adaptive-middleware[prm]'"
+        )
+
+
+def _stop(message: str) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    raise SystemExit(1)
