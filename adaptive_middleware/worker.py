@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from adaptive_middleware.ports import Scorer, Verifier
@@ -20,9 +21,10 @@ class Worker:
     def __init__(self, scorer: Scorer | None, verifier: Verifier | None) -> None:
         self._scorer, self._verifier = scorer, verifier
         self._pool: ThreadPoolExecutor | None = None
+        self._starting = Lock()
 
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_pool": None}
+    def __reduce__(self) -> tuple[type[Worker], tuple[Scorer | None, Verifier | None]]:
+        return Worker, (self._scorer, self._verifier)
 
     def score(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
         """Scores from the worker thread; blocks."""
@@ -48,11 +50,12 @@ class Worker:
         return await asyncio.get_running_loop().run_in_executor(self._thread(), call, request, paths)
 
     def _thread(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - as above
+        with self._starting:  # two first calls at once must not start two threads
+            if self._pool is None:
+                from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - as above
 
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="adaptive-scorer")
-        return self._pool
+                self._pool = ThreadPoolExecutor(1, thread_name_prefix="adaptive-scorer")
+            return self._pool
 
 
 def _present(port: T | None) -> T:

@@ -62,6 +62,29 @@ async def test_scoring_runs_on_one_worker_thread_and_never_on_the_event_loop() -
     assert seen.pop().startswith("adaptive-scorer")
 
 
+def test_blocking_calls_from_many_threads_score_on_one_worker_thread() -> None:
+    seen: set[str] = set()
+
+    def rule(path: Path) -> list[float]:
+        seen.add(threading.current_thread().name)
+        return [0.5] * max(len(path.steps), 1)
+
+    middleware = Middleware(best_of_n(fixed(2)), scorer=TableScorer(rule))
+    together = threading.Barrier(8)
+
+    def call() -> None:
+        together.wait()
+        middleware.run(REQUEST, ScriptedSampler(["4"]))
+
+    callers = [threading.Thread(target=call) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(seen) == 1
+    assert seen.pop().startswith("adaptive-scorer")
+
+
 class KnowsFour:
     def verify(self, request: Request, paths: Sequence[Path]) -> list[Verdict]:
         return [Verdict(path.text == "4") for path in paths]

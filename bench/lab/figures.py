@@ -1,34 +1,22 @@
-"""The figures a judge of answers is measured by; plain Python, ties count one half."""
+"""The figures that a judge of answers is measured by."""
 
-import bisect
 from collections.abc import Sequence
-from statistics import mean
 
-
-def auroc(right: Sequence[float], wrong: Sequence[float]) -> float:
-    """Chance that a right one scores above a wrong one.
-
-    >>> auroc([0.9, 0.5], [0.5, 0.1])
-    0.875
-    """
-    below = sorted(wrong)
-    hits = sum(bisect.bisect_left(below, score) + bisect.bisect_right(below, score) for score in right)
-    return hits / (2 * len(right) * len(below))
+from adaptive_middleware.calibration.metrics import auroc, auroc_within
 
 
 def within(problems: Sequence[Sequence[tuple[float, bool]]]) -> tuple[float, int]:
     """(mean AUROC over the problems that have both right and wrong answers, how many those are)."""
-    values = []
-    for answers in problems:
-        right, wrong = ([score for score, good in answers if good is side] for side in (True, False))
-        if right and wrong:
-            values.append(auroc(right, wrong))
-    return (mean(values) if values else float("nan")), len(values)
+    rows = [(*answer, number) for number, answers in enumerate(problems) for answer in answers]
+    scores, labels, groups = zip(*rows, strict=True)
+    mixed = sum(len({good for _, good in answers}) == 2 for answers in problems)
+    return (auroc_within(scores, labels, groups) if mixed else float("nan")), mixed
 
 
 def overall(answers: Sequence[tuple[float, bool]]) -> float:
     """AUROC over all answers of all problems."""
-    return auroc([score for score, good in answers if good], [score for score, good in answers if not good])
+    scores, labels = zip(*answers, strict=True)
+    return auroc(scores, labels)
 
 
 def largest_drop(before: float, scores: Sequence[float]) -> int:
