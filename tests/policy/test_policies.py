@@ -12,7 +12,6 @@ from scipy.special import betainc, expit
 
 from adaptive_middleware.belief import uniform
 from adaptive_middleware.policy import (
-    _NORMAL,
     agreement,
     fixed,
     gain,
@@ -21,6 +20,7 @@ from adaptive_middleware.policy import (
     samples_needed,
     stays_leader,
 )
+from adaptive_middleware.policy.gain import _NORMAL
 from adaptive_middleware.testing import answer
 from adaptive_middleware.types import Belief, Candidate, Choice, Decision, Estimate, State, Verdict
 

@@ -1,0 +1,1 @@
+"""Audit: whether a calibration still holds on recorded decisions, and what would have been better."""

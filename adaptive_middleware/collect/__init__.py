@@ -1,0 +1,1 @@
+"""Collect: calibration data from prompts, kept in a journal that survives a kill."""

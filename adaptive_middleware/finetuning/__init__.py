@@ -1,0 +1,1 @@
+"""Fine-tuned calibration: a process reward model taught to predict quantiles of success."""

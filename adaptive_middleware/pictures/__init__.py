@@ -1,0 +1,1 @@
+"""Pictures: charts with their tables, and one self-contained page for people."""

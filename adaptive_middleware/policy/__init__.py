@@ -1,0 +1,22 @@
+"""Policies: how many more samples a call gets, given what is known so far.
+
+A policy is a callable from a `State` to a `Decision` (or a plain number of further samples: a lambda
+does). It is asked again after every draw, until it asks for nothing or the call's limit is reached.
+The classes have lower-case names because they read as words in code and configuration.
+"""
+
+from adaptive_middleware.policy.agreement import agreement, stays_leader
+from adaptive_middleware.policy.difficulty import instance_adaptive, samples_needed
+from adaptive_middleware.policy.fixed import fixed
+from adaptive_middleware.policy.gain import gain
+from adaptive_middleware.policy.stopping import optimal_stopping
+
+__all__ = [
+    "agreement",
+    "fixed",
+    "gain",
+    "instance_adaptive",
+    "optimal_stopping",
+    "samples_needed",
+    "stays_leader",
+]

@@ -1,0 +1,1 @@
+"""Verify: exact checks of answers."""
