@@ -96,12 +96,14 @@ class StepScores:
     `first` is the index of the first scored step: above 0 when the scorer had to cut the beginning
     away to fit its window. A path without steps gets one score, that of the question. `tokens` is what
     the scorer computed. `rejected` says why there are no usable scores (then `values` is empty).
+    `quantiles` are there where the model itself predicts them: for each value its (level, quantile) pairs.
     """
 
     values: tuple[float, ...] = ()
     first: int = 0
     tokens: int = 0
     rejected: str | None = None
+    quantiles: tuple[tuple[tuple[float, float], ...], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,11 @@ class StepModel(nn.Module):
     @torch.inference_mode()
     def forward(self, rows: Sequence[Row]) -> list[list[float]]:
         """One list of logits per scored position, row after row."""
+        logits: list[list[float]] = self.outputs(rows).tolist()
+        return logits
+
+    def outputs(self, rows: Sequence[Row]) -> torch.Tensor:
+        """The logits as a tensor, (positions, outputs of the head), through which gradients flow."""
         width = max(len(row.ids) for row in rows)
         ids = torch.full((len(rows), width), self.padding)
         mask = torch.zeros((len(rows), width), dtype=torch.long)
@@ -41,7 +46,7 @@ class StepModel(nn.Module):
         out = self.trunk(input_ids=ids.to(place), attention_mask=mask.to(place), use_cache=False)
         at = [(index, position) for index, row in enumerate(rows) for position in row.positions]
         which, where = torch.tensor(at, device=place).unbind(-1)
-        logits: list[list[float]] = self.head(out.last_hidden_state[which, where].float()).tolist()
+        logits: torch.Tensor = self.head(out.last_hidden_state[which, where].float())
         return logits
 
 

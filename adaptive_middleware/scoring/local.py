@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as FilePath
 
@@ -20,6 +22,26 @@ Forward = Callable[[Sequence[Row]], Sequence[Sequence[float]]]
 """Rows in, the head's outputs at all their positions out, row after row."""
 
 FAMILIES = ("qwen-math-prm", "skywork-prm", "reasoneval", "math-shepherd", "rlhflow", "judge")
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What the head said of one path: its outputs for each scored step; `first` and `tokens` as in `StepScores`."""
+
+    outputs: tuple[Sequence[float], ...]
+    first: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A loaded process reward model: how reports call it, its family by name and as read, its network and window."""
+
+    name: str
+    kind: str
+    family: Family
+    network: heads.StepModel
+    window: int
 
 
 class LocalScorer:
@@ -60,10 +82,23 @@ class LocalScorer:
         Raises `ScorerError` when the device has not enough memory even for half a batch, or when the
         window has no room for the prompt.
         """
+        return [
+            StepScores(tuple(map(self._family.decode, raw.outputs)), first=raw.first, tokens=raw.tokens)
+            for raw in self.raw(request, paths)
+        ]
+
+    def raw(self, request: Request, paths: Sequence[Path]) -> list[Raw]:
+        """The head's outputs for all paths, not decoded; raises as `score` does."""
         rendered = [render(self._family.layout, request.text, path.steps, self._window) for path in paths]
-        outputs = self._outputs([row for rows, _ in rendered for row in rows])
-        decoded = iter([tuple(map(self._family.decode, output)) for output in outputs])
-        return [_scores(rows, first, decoded) for rows, first in rendered]
+        outputs = iter(self._outputs([row for rows, _ in rendered for row in rows]))
+        return [
+            Raw(
+                tuple(output for _ in rows for output in next(outputs)),
+                first,
+                sum(len(row.ids) for row in rows),
+            )
+            for rows, first in rendered
+        ]
 
     def _outputs(self, rows: Sequence[Row]) -> list[Sequence[Sequence[float]]]:
         """For each row the head's outputs at its positions."""
@@ -101,11 +136,6 @@ class LocalScorer:
         return outputs
 
 
-def _scores(rows: Sequence[Row], first: int, decoded: Iterator[tuple[float, ...]]) -> StepScores:
-    values = tuple(value for _ in rows for value in next(decoded))
-    return StepScores(values, first=first, tokens=sum(len(row.ids) for row in rows))
-
-
 def _batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:
     """Indices grouped by falling length so that rows x longest <= `tokens`, one row at least.
 
@@ -136,24 +166,30 @@ def load_scorer(  # noqa: PLR0913 - one keyword per setting of `prm` in the conf
         load_scorer, model, family=family, device=device, dtype=dtype, max_length=max_length,
         batch_tokens=batch_tokens, sha256=sha256,
     )  # fmt: skip
+    opened = open_model(model, family=family, device=device, dtype=dtype, sha256=sha256)
+    window = min(max_length, opened.window)
+    return LocalScorer(
+        opened.name, opened.family, opened.network, window=window, batch_tokens=batch_tokens, origin=origin
+    )
+
+
+def open_model(
+    model: str | FilePath, *, family: str | None = None, device: str = "cpu", dtype: str = "float32",
+    sha256: str | Mapping[str, str] | None = None,
+) -> Opened:  # fmt: skip
+    """The parts of a process reward model; arguments and errors are those of `load_scorer`."""
     place, number = pretrained.device_and_dtype(device, dtype)
     checkpoint = pretrained.find(model, sha256)
     options = Options.of(checkpoint.config)
-    built, network = _network(checkpoint, family, options, place, number)
-    window = min(max_length, pretrained.window_of(network.trunk) or max_length)
-    name = options.id or pretrained.name_of(model, checkpoint)
-    return LocalScorer(name, built, network, window=window, batch_tokens=batch_tokens, origin=origin)
-
-
-def _network(
-    checkpoint: Checkpoint, family: str | None, options: Options, place: torch.device, dtype: torch.dtype
-) -> tuple[Family, heads.StepModel]:
-    build, head_of = _parts(family or options.name or detect_family(checkpoint))
+    kind = family or options.name or detect_family(checkpoint)
+    build, head_of = _parts(kind)
     tokenizer = pretrained.load_tokenizer(checkpoint)
     built = build(tokenizer, options)
-    trunk = heads.load_trunk(checkpoint, place, dtype)
+    trunk = heads.load_trunk(checkpoint, place, number)
     head = head_of(checkpoint) if head_of else heads.label_head(checkpoint, trunk, built.labels)
-    return built, heads.StepModel(trunk, head.to(place), tokenizer.pad_token_id or 0)
+    network = heads.StepModel(trunk, head.to(place), tokenizer.pad_token_id or 0)
+    name = options.id or pretrained.name_of(model, checkpoint)
+    return Opened(name, kind, built, network, pretrained.window_of(trunk) or sys.maxsize)
 
 
 def detect_family(checkpoint: Checkpoint) -> str:

@@ -1,0 +1,77 @@
+"""Quantiles of success that the process reward model predicts itself: what it is told of a path, what is read back.
+
+Pure; `quantiles_local` runs the model. Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log1p
+
+from adaptive_middleware.errors import CalibrationError
+from adaptive_middleware.types import Estimate, Path, StepScores
+
+LOWER, UPPER = 0.1, 0.9
+QUESTION, PARTIAL, FINISHED = "question", "partial", "finished"
+KINDS = (QUESTION, PARTIAL, FINISHED)
+FEATURES = (QUESTION, FINISHED, "steps")
+
+
+def kinds_of(path: Path, first: int, count: int) -> tuple[tuple[str, int], ...]:
+    """Kind and step count at each of `count` scores of a path, of which the first is that of step `first`.
+
+    Every step but the last closes a partial answer; the last one, too, unless the path is done.
+
+    >>> kinds_of(Path(("a", "b")), 0, 2)
+    (('partial', 1), ('finished', 2))
+    >>> kinds_of(Path(), 0, 1)
+    (('question', 0),)
+    """
+    if not path.steps:
+        return ((QUESTION, 0),) * count
+    ends = [first + index + 1 for index in range(count)]
+    last = FINISHED if path.done else PARTIAL
+    return tuple((last if end == len(path.steps) else PARTIAL, end) for end in ends)
+
+
+def described(kind: str, steps: int) -> tuple[float, ...]:
+    """A path as numbers, in the order of `FEATURES`: is it the question alone, is it finished, ln(1 + steps).
+
+    >>> described("finished", 0)
+    (0.0, 1.0, 0.0)
+    """
+    return float(kind == QUESTION), float(kind == FINISHED), log1p(steps)
+
+
+def quantile_estimate(path: Path, scores: StepScores) -> Estimate:
+    """The calibrator of a fine-tuned model: the estimate that the model itself gave for the last step.
+
+    Quantiles that a model without the constraint let cross are sorted (Chernozhukov, Fernández-Val and Galichon 2010).
+    Raises `CalibrationError` when the scores carry no quantiles.
+
+    >>> crossed = StepScores((0.5,), quantiles=(((0.1, 0.3), (0.5, 0.5), (0.9, 0.4)),))
+    >>> quantile_estimate(Path(("a",)), crossed)
+    Estimate(mean=0.5, lower=0.3, upper=0.5, quantiles=((0.1, 0.3), (0.5, 0.4), (0.9, 0.5)))
+    """
+    if not scores.quantiles:
+        message = (
+            f"the scores of a path with {len(path.steps)} steps carry no quantiles: score it with a fine-tuned "
+            "process reward model (load_quantile_scorer), or fit a post-hoc calibration for this one"
+        )
+        raise CalibrationError(message)
+    levels = [level for level, _ in scores.quantiles[-1]]
+    values = sorted(value for _, value in scores.quantiles[-1])
+    pairs = tuple(zip(levels, values, strict=True))
+    mean, found = scores.values[-1], dict(pairs)
+    lower, upper = min(found[LOWER], mean), max(found[UPPER], mean)
+    return Estimate(mean, lower, upper, pairs)
+
+
+def crossing(quantiles: Sequence[tuple[float, float]]) -> bool:
+    """Whether a quantile lies above one of a higher level.
+
+    >>> crossing(((0.1, 0.3), (0.5, 0.2)))
+    True
+    """
+    values = [value for _, value in quantiles]
+    return values != sorted(values)
