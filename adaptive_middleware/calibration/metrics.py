@@ -1,4 +1,4 @@
-"""How good probabilities are: Brier, expected calibration error, pinball loss, coverage, AUROC.
+"""How good probabilities are: Brier, expected calibration error, reliability, pinball loss, coverage, AUROC.
 
 Pure Python over equally long sequences of floats. Predictions are probabilities in [0, 1]; targets are
 outcomes (0 or 1) or measured success rates in [0, 1] (Monte-Carlo: k right of m continuations). Every
@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from math import fsum, isfinite
 
 from adaptive_middleware.errors import CalibrationError
@@ -59,6 +60,36 @@ def ece_equal_mass(predicted: Sequence[float], targets: Sequence[float], bins: i
     pairs = _pairs(predicted, targets)
     ordered = sorted(p for p, _ in pairs)
     return _ece(pairs, [_quantile(ordered, i / bins) for i in range(1, _positive(bins))])
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """One bin of a reliability diagram: predictions in (low, high], and what came of them.
+
+    `members` are the positions of its predictions, `predicted` their mean, `observed` the mean of their targets.
+    """
+
+    low: float
+    high: float
+    members: tuple[int, ...]
+    predicted: float
+    observed: float
+
+
+def reliability(predicted: Sequence[float], targets: Sequence[float], bins: int = 10) -> list[Bin]:
+    """The bins of `ece_equal_width` that hold predictions, ascending; the first also takes predictions of 0.
+
+    As scikit-learn's `calibration_curve(strategy="uniform")`, which gives the two means.
+
+    >>> [(found.high, found.members) for found in reliability([0.8, 0.9, 0.1], [1.0, 0.5, 0.1], bins=2)]
+    [(0.5, (2,)), (1.0, (0, 1))]
+    """
+    pairs = _pairs(predicted, targets)
+    edges = [i / bins for i in range(1, _positive(bins))]
+    members: defaultdict[int, list[int]] = defaultdict(list)
+    for i, (p, _) in enumerate(pairs):
+        members[bisect_left(edges, p)].append(i)
+    return [_bin(k / bins, (k + 1) / bins, tuple(members[k]), pairs) for k in sorted(members)]
 
 
 def quantile_coverage(quantiles: Sequence[float], targets: Sequence[float]) -> float:
@@ -150,6 +181,11 @@ def _tied(pairs: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
     for score, label in pairs:
         counts[score][int(label)] += 1
     return [(counts[score][0], counts[score][1]) for score in sorted(counts)]
+
+
+def _bin(low: float, high: float, members: tuple[int, ...], pairs: Sequence[tuple[float, float]]) -> Bin:
+    means = [fsum(pairs[i][column] for i in members) / len(members) for column in (0, 1)]
+    return Bin(low, high, members, *means)
 
 
 def _ece(pairs: Sequence[tuple[float, float]], edges: Sequence[float]) -> float:
