@@ -131,7 +131,10 @@ def _built(content: dict[str, Any], folder: File) -> Manifest:
         adapter = dict(content["adapter"])
         adapter |= {"modules": tuple(adapter["modules"]), "layers": tuple(adapter["layers"])}
         manifest = Manifest(
-            *(str(content[name]) for name in ("prm", "generator", "data_sha256", "family")),
+            str(content["prm"]),
+            str(content["generator"]),
+            str(content["data_sha256"]),
+            str(content["family"]),
             Adapter(**adapter),
             _reading(content["reading"]),
             dict(content["recipe"]),

@@ -30,9 +30,8 @@ def quantile_head(family: str, head: nn.Module, rows: Sequence[tuple[float, floa
         why = _WHY_NOT.get(family, "it is not known")
         message = f"the family {family!r} cannot be fine-tuned: {why}; use one of {', '.join(TUNABLE)}, or calibrate post hoc"
         raise ConfigError(message)
-    last = last_layer(head)
-    weight = last.weight.detach()
-    bias = torch.zeros_like(weight[:, 0]) if last.bias is None else last.bias.detach()
+    state = last_layer(head).state_dict()
+    weight, bias = state["weight"], state.get("bias", torch.zeros_like(state["weight"][:, 0]))
     if family == "skywork-prm":
         w, b = weight[0], bias[0]
     else:
@@ -99,8 +98,7 @@ def low_rank(network: nn.Module) -> dict[str, nn.Parameter]:
 
 def output_layer(network: StepModel) -> dict[str, nn.Parameter]:
     """Weight and bias of the output layer."""
-    layer = last_layer(network.head)
-    return {"weight": layer.weight, "bias": layer.bias}
+    return dict(last_layer(network.head).named_parameters())
 
 
 def fill(own: Mapping[str, nn.Parameter], found: Mapping[str, torch.Tensor], where: str) -> None:

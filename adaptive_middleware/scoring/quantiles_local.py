@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from adaptive_middleware.errors import CheckpointError
+from adaptive_middleware.errors import BundleMismatch, CheckpointError
 from adaptive_middleware.scoring import quantiles_heads as heads
 from adaptive_middleware.scoring.heads import StepModel
 from adaptive_middleware.scoring.local import LocalScorer, Opened, Raw, open_model
@@ -82,8 +82,11 @@ def load_quantile_scorer(  # noqa: PLR0913 - one keyword per setting of `prm` in
 
 
 def restored(opened: Opened, manifest: Manifest, folder: FilePath) -> StepModel:
-    """The opened model's network with the folder's head and adapter in place, in evaluation mode."""
+    """The opened model's network with the folder's head and adapter in place, in evaluation mode; errors as above."""
     network, reading = opened.network, manifest.reading
+    if opened.kind != manifest.family:
+        message = f"{folder} was fine-tuned on the family {manifest.family!r}, but {opened.kind!r} is in use: set `family`"
+        raise BundleMismatch(message)
     count = outputs_of(reading.shape, len(reading.levels))
     network.head = heads.quantile_head(opened.kind, network.head, [(0.0, 0.0)] * count)
     heads.adapted(network, manifest.adapter)

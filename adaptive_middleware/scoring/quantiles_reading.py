@@ -19,7 +19,7 @@ from adaptive_middleware.scoring.quantiles import LOWER, UPPER
 Floats = npt.NDArray[np.float64]
 SHAPES = ("independent", "increments", "beta")
 _EDGE = 1e-4
-_NARROWEST, _WIDEST = -3.0, 7.0
+NARROWEST, WIDEST = -3.0, 7.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def corrected_levels(levels: Sequence[float], correction: Correction) -> Floats:
 
 def beta_quantiles(means: Floats, log_spreads: Floats, levels: Floats) -> Floats:
     """Quantiles of Beta(mean * s, (1 - mean) * s); ln s is held in [-3, 7]."""
-    spreads = np.exp(np.clip(log_spreads, _NARROWEST, _WIDEST))
+    spreads = np.exp(np.clip(log_spreads, NARROWEST, WIDEST))
     a, b = (part * spreads for part in (means, 1 - means))
     found = betaincinv(a[:, None], b[:, None], np.asarray(levels)[None, :])
     return np.maximum.accumulate(np.clip(found, 0.0, 1.0), axis=1)

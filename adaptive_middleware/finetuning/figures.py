@@ -1,0 +1,89 @@
+"""How good estimates are on paths that took no part: the figures of `calibration.evaluate`, pinball loss and crossing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import sqrt
+
+import numpy as np
+
+from adaptive_middleware.calibration import metrics
+from adaptive_middleware.calibration.coverage import shares_below, transforms, units
+from adaptive_middleware.calibration.examples import Example
+from adaptive_middleware.calibration.features import KINDS
+from adaptive_middleware.scoring.quantiles import crossing
+from adaptive_middleware.types import Estimate
+
+Quantiles = Sequence[tuple[float, float]]
+_THREE = (0.1, 0.5, 0.9)
+LOWER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Figures of one kind of path: ECE (ten equally wide bins), Brier score and mean pinball loss at 0.1, 0.5, 0.9.
+
+    Targets are measured rates k/m. `coverage` is the share of paths above the 10 % quantile, the noise of k of m accounted
+    for (`calibration.coverage`), `coverage_error` its standard error by problem; `crossing` is the share of paths whose
+    quantiles cross as the model gave them.
+    """
+
+    problems: int
+    paths: int
+    ece: float
+    brier: float
+    pinball: float
+    coverage: float
+    coverage_error: float
+    crossing: float
+
+
+def figures(
+    estimates: Sequence[Estimate], said: Sequence[Quantiles], examples: Sequence[Example]
+) -> dict[str, Figures]:
+    """Figures of all paths (`all`) and of each kind that occurs; `said` are the quantiles before any sorting."""
+    found = {}
+    for name in ("all", *KINDS):
+        own = [i for i, example in enumerate(examples) if name in ("all", example.kind)]
+        if own:
+            parts = ([values[i] for i in own] for values in (estimates, said, examples))
+            found[name] = _figures(*parts)  # type: ignore[arg-type] # three lists of three types
+    return found
+
+
+def flat(found: Mapping[str, Figures]) -> dict[str, float]:
+    """The figures as named numbers, for a manifest: `all.ece`, `partial.coverage`, ..."""
+    return {
+        f"{kind}.{name}": float(value) for kind, one in found.items() for name, value in asdict(one).items()
+    }
+
+
+def _figures(estimates: list[Estimate], said: list[Quantiles], examples: list[Example]) -> Figures:
+    truth, mean = [e.success for e in examples], [e.mean for e in estimates]
+    rows = [[dict(e.quantiles)[level] for e in estimates] for level in _THREE]
+    share, error = coverage(estimates, examples)
+    return Figures(
+        problems=len({e.group for e in examples}),
+        paths=len(examples),
+        ece=metrics.ece_equal_width(mean, truth),
+        brier=metrics.brier(mean, truth),
+        pinball=metrics.weighted_quantile_loss(rows, truth, _THREE),
+        coverage=share,
+        coverage_error=error,
+        crossing=sum(map(crossing, said)) / len(said),
+    )
+
+
+def coverage(estimates: Sequence[Estimate], examples: Sequence[Example]) -> tuple[float, float]:
+    """Coverage of the 10 % quantile and its standard error, exactly as `calibration.coverage.coverage_lower` has them."""
+    found = units(examples, [min(int(e.mean * 10), 9) for e in estimates])
+    levels = [level for level, _ in estimates[0].quantiles]
+    quantiles = found.mean(np.array([[value for _, value in e.quantiles] for e in estimates]))
+    missed = shares_below(LOWER, *transforms(quantiles, levels, found.right, found.trials))
+    share = float(1 - np.average(missed, weights=found.sizes))
+    by_problem: defaultdict[str, float] = defaultdict(float)
+    for group, size, miss in zip(found.groups, found.sizes, missed, strict=True):
+        by_problem[group] += float(size) * (1 - float(miss) - share)
+    return share, sqrt(sum(value**2 for value in by_problem.values())) / len(examples)
