@@ -6,11 +6,13 @@ A command's module imports typer and little else at its top; what it runs, it im
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NoReturn
 
 import typer
 
-from adaptive_middleware.cli import config_command
+from adaptive_middleware.cli import config_command, report_command
 from adaptive_middleware.cli.bench_replay import replay
 from adaptive_middleware.cli.demo import demo
 from adaptive_middleware.errors import AdaptiveError
@@ -19,6 +21,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 bench = typer.Typer(no_args_is_help=True, help="Compare policies, offline.")
 app.add_typer(bench, name="bench")
 app.add_typer(config_command.app, name="config")
+app.add_typer(report_command.app, name="report")
 
 app.command("demo")(demo)
 bench.command("replay")(replay)
@@ -29,7 +32,8 @@ def root() -> None:
     """Give every LLM call the compute it needs and no more."""
 
 
-_EXTRA = "torch", "transformers", "safetensors", "numpy", "scipy", "sklearn"
+_PRM = "torch", "transformers", "safetensors", "numpy", "scipy", "sklearn"
+_EXTRAS: Mapping[str, str] = MappingProxyType(dict.fromkeys(_PRM, "prm") | {"matplotlib": "report"})
 
 
 def main() -> None:
@@ -39,10 +43,11 @@ def main() -> None:
     except AdaptiveError as error:
         _stop(str(error))
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
+        extra = _EXTRAS.get(error.name or "")
+        if extra is None:
             raise
         _stop(
-            f"{error.name} is not installed, and this command needs it: pip install 'adaptive-middleware[prm]'"
+            f"{error.name} is not installed, and this command needs it: pip install 'adaptive-middleware[{extra}]'"
         )
 
 

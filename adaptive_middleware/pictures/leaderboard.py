@@ -79,7 +79,7 @@ def entries(rows: Sequence[Mapping[str, Any]]) -> tuple[Entry, ...]:
     if not rows:
         message = "the leaderboard has no rows: there is nothing to draw; run the benchmark that writes them"
         raise AdaptiveError(message)
-    return tuple(_entry(number, row) for number, row in enumerate(rows))
+    return tuple(_entry(number, row) for number, row in enumerate(rows, 1))
 
 
 def axis_of(own: Sequence[Entry]) -> str:

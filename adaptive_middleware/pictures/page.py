@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
 from adaptive_middleware.pictures.picture import Picture, Table, printable
-from adaptive_middleware.pictures.render import inline
 from adaptive_middleware.pictures.style import ROLES
 
 
@@ -33,16 +32,16 @@ class Page:
     notes: tuple[str, ...] = ()
 
 
-def html(page: Page) -> str:
-    """The whole document, the same for the same page."""
-    return printable(_document(page))
+def html(page: Page, drawings: Mapping[str, str]) -> str:
+    """The whole document, the same for the same page; `drawings` holds each picture's SVG by its name."""
+    return printable(_document(page, drawings))
 
 
-def _document(page: Page) -> str:
+def _document(page: Page, drawings: Mapping[str, str]) -> str:
     title, sections = escape(page.title), list(page.sections)
     if page.notes:
         sections.append(Section("Notes", page.notes))
-    contents = "".join(_section(number, section) for number, section in enumerate(sections, 1))
+    contents = "".join(_section(number, section, drawings) for number, section in enumerate(sections, 1))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -73,19 +72,19 @@ def _contents(sections: Sequence[Section]) -> str:
     return f'<nav aria-label="Contents">\n<ul>\n{links}</ul>\n</nav>\n'
 
 
-def _section(number: int, section: Section) -> str:
+def _section(number: int, section: Section, drawings: Mapping[str, str]) -> str:
     text = "".join(f"<p>{escape(paragraph)}</p>\n" for paragraph in section.text)
     table = _table(section.table) if section.table else ""
-    pictures = "".join(_picture(picture) for picture in section.pictures)
+    pictures = "".join(_picture(picture, drawings[picture.name]) for picture in section.pictures)
     return (
         f'<section aria-labelledby="part-{number}">\n<h2 id="part-{number}">{escape(section.title)}</h2>\n'
         f"{text}{table}{pictures}</section>\n"
     )
 
 
-def _picture(picture: Picture) -> str:
+def _picture(picture: Picture, drawing: str) -> str:
     return (
-        f"<h3>{escape(picture.title)}</h3>\n<p>{escape(picture.finding)}</p>\n<figure>{inline(picture)}</figure>\n"
+        f"<h3>{escape(picture.title)}</h3>\n<p>{escape(picture.finding)}</p>\n<figure>{drawing}</figure>\n"
         f"<details>\n<summary>Numbers of this picture</summary>\n{_table(picture.table)}</details>\n"
     )
 

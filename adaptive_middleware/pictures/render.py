@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from xml.sax.saxutils import escape
 
@@ -16,62 +17,65 @@ from adaptive_middleware.pictures.style import ROLES, drawn
 _DPI = 192
 """Twice the 96 pixels to the inch that a browser counts."""
 
-_ROOT = re.compile(r"<svg\b[^>]*>")
 _NOISE = re.compile(r"\s*<metadata>.*?</metadata>|\s*<style type=\"text/css\">.*?</style>", re.DOTALL)
 _ID = re.compile(r'\bid="([^"]+)"')
 _REFERENCE = re.compile(r'(?:url\(|href=")#([^")]+)')
 _FONT = re.compile(r"font-family: [^;\"]+")
 
 
-def svg(picture: Picture) -> str:
-    """A whole SVG file on white, named and described for screen readers."""
-    body = _body(picture)
-    root = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {_box(picture)} '
-        f'role="img" aria-labelledby="title desc" stroke-linejoin="round">'
-    )
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{root}{_words(picture, "")}{body}</svg>\n'
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """A picture, drawn: `body` is what stands between the root's tags of its SVG, `png` a whole file.
 
-
-def inline(picture: Picture) -> str:
-    """The same drawing for a page: ids carry the picture's name, colours are the page's variables.
-
-    Fonts are the page's, too. Only ids that something refers to are kept.
+    The PNG is on white, at twice the size of a browser's pixels.
     """
-    body = _body(picture)
-    used = set(_REFERENCE.findall(body))
-    named = _ID.sub(lambda found: f'id="{picture.name}-{found[1]}"' if found[1] in used else "", body)
-    named = _REFERENCE.sub(lambda found: found[0].replace("#", f"#{picture.name}-"), named)
-    named = _FONT.sub("font-family: inherit", named)
-    for role, (colour, _) in ROLES.items():
-        named = named.replace(colour, f"var(--{role})")
-    labels = f'aria-labelledby="{picture.name}-title {picture.name}-desc"'
-    return (
-        f'<svg {_box(picture)} role="img" {labels}>{_words(picture, f"{picture.name}-")}{_tight(named)}</svg>'
-    )
+
+    picture: Picture
+    body: str
+    png: bytes
+
+    @property
+    def svg(self) -> str:
+        """A whole SVG file on white, named and described for screen readers."""
+        root = (
+            '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+            f'{_box(self.picture)} role="img" aria-labelledby="title desc" stroke-linejoin="round">'
+        )
+        return f'<?xml version="1.0" encoding="utf-8"?>\n{root}{_words(self.picture, "")}{self.body}</svg>\n'
+
+    @property
+    def inline(self) -> str:
+        """The same drawing for a page: ids carry the picture's name, colours are the page's variables.
+
+        Fonts are the page's, too. Only ids that something refers to are kept.
+        """
+        prefix = f"{self.picture.name}-"
+        used = set(_REFERENCE.findall(self.body))
+        text = _ID.sub(lambda found: f'id="{prefix}{found[1]}"' if found[1] in used else "", self.body)
+        text = _REFERENCE.sub(lambda found: found[0].replace("#", f"#{prefix}"), text)
+        text = _FONT.sub("font-family: inherit", text)
+        for role, (colour, _) in ROLES.items():
+            text = text.replace(colour, f"var(--{role})")
+        labels = f'role="img" aria-labelledby="{prefix}title {prefix}desc"'
+        return f"<svg {_box(self.picture)} {labels}>{_words(self.picture, prefix)}{_tight(text)}</svg>"
 
 
-def png(picture: Picture) -> bytes:
-    """The drawing on white at twice the size of a browser's pixels."""
-    return _written(picture, "png", {"Software": None})
-
-
-def _body(picture: Picture) -> str:
-    """What stands between the root's tags."""
-    text = _written(picture, "svg", {"Date": None, "Creator": None}).decode()
-    root = _ROOT.search(text)
-    begin = root.end() if root else 0
-    return _NOISE.sub("", text[begin : text.rindex("</svg>")])
-
-
-def _written(picture: Picture, kind: str, metadata: Mapping[str, None]) -> bytes:
-    buffer = BytesIO()
+def render(picture: Picture) -> Rendering:
+    """Draw a picture; the same numbers give the same bytes."""
     with drawn(), warnings.catch_warnings():
         # A name in a script that the font lacks shows boxes in the PNG; SVG and table still say it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         figure = Figure(figsize=picture.size)
         picture.draw(figure)
-        figure.savefig(buffer, format=kind, dpi=_DPI if kind == "png" else 72, metadata=dict(metadata))
+        text = _saved(figure, "svg", 72, {"Date": None, "Creator": None}).decode()
+        png = _saved(figure, "png", _DPI, {"Software": None})
+    begin = text.index(">", text.index("<svg")) + 1
+    return Rendering(picture, _NOISE.sub("", text[begin : text.rindex("</svg>")]), png)
+
+
+def _saved(figure: Figure, kind: str, dpi: int, metadata: Mapping[str, None]) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format=kind, dpi=dpi, metadata=dict(metadata))
     return buffer.getvalue()
 
 

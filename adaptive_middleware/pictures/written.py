@@ -10,7 +10,7 @@ from pathlib import Path
 
 from adaptive_middleware.errors import AdaptiveError
 from adaptive_middleware.pictures.page import Page, html
-from adaptive_middleware.pictures.render import png, svg
+from adaptive_middleware.pictures.render import render
 
 
 def write(out: Path, page: Page) -> Path:
@@ -31,11 +31,11 @@ def write(out: Path, page: Page) -> Path:
 
 
 def _files(page: Page) -> Iterator[tuple[str, bytes]]:
-    for section in page.sections:
-        for picture in section.pictures:
-            yield f"pictures/{picture.name}.svg", svg(picture).encode()
-            yield f"pictures/{picture.name}.png", png(picture)
-    yield "report.html", html(page).encode()
+    renderings = [render(picture) for section in page.sections for picture in section.pictures]
+    for one in renderings:
+        yield f"pictures/{one.picture.name}.svg", one.svg.encode()
+        yield f"pictures/{one.picture.name}.png", one.png
+    yield "report.html", html(page, {one.picture.name: one.inline for one in renderings}).encode()
 
 
 def _replace(path: Path, content: bytes) -> None:
