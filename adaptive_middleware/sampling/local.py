@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessorList
 
 from adaptive_middleware import pretrained
 from adaptive_middleware.errors import ConfigError, SamplerError
+from adaptive_middleware.sampling.drawn import Drawn, step_ends
+from adaptive_middleware.sampling.seeds import mixed, seeded
+from adaptive_middleware.sampling.token_logprobs import Record
 from adaptive_middleware.steps import split_steps
 from adaptive_middleware.types import Path, Request, Usage
 
@@ -86,10 +87,50 @@ class LocalSampler:
             prompt = self._prompt(request)
             room = self._room(len(prompt))
             self._calls += 1
-            with _seeded(_mixed(self._seed, self._calls, prompt)):
-                tokens, logprobs = self._generate(prompt, n, room)
+            with seeded(mixed(self._seed, self._calls, prompt)):
+                tokens, logprobs = self._generate([prompt] * n, room)
         answers = zip(tokens, logprobs, strict=True)
         return [self._path(ids, logs, len(prompt) if k == 0 else 0) for k, (ids, logs) in enumerate(answers)]
+
+    def extend(self, request: Request, prefixes: Sequence[str], n: int, seed: int) -> list[list[Drawn]]:
+        """`n` answers that begin with each prefix ("" for whole answers), all in one generation.
+
+        A prefix is tokenised by itself, with nothing special in it, and follows the prompt id by id. The limit
+        of tokens is for prefix and continuation together. `seed` alone decides what is drawn, whatever was
+        drawn before; the first answer of each prefix carries its prompt tokens. Raises as `sample`.
+        """
+        with self._device:
+            prompt = self._prompt(request)
+            room = self._room(len(prompt))
+            starts = [self._plain(prefix) for prefix in prefixes]
+            rows = [[*prompt, *start] for start in starts for _ in range(n)]
+            with seeded(mixed(seed, 0, prompt)):
+                tokens, logprobs = self._generate(rows, max(1, *(room - len(start) for start in starts)))
+        answers = list(zip(tokens, logprobs, strict=True))
+        groups = [answers[k * n : (k + 1) * n] for k in range(len(prefixes))]
+        return [
+            [self._drawn(text, ids[: max(room - len(start), 0)], logs, start, len(prompt) * (k == 0))
+             for k, (ids, logs) in enumerate(group)]
+            for text, start, group in zip(prefixes, starts, groups, strict=True)
+        ]  # fmt: skip
+
+    def _plain(self, text: str) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+
+    def _drawn(
+        self, prefix: str, ids: list[int], logprobs: list[float], start: list[int], prompt: int
+    ) -> Drawn:
+        """The answer of `prefix` (tokens `start`) and `ids`, which were drawn."""
+        tail = self._path(ids, logprobs[: len(ids)], prompt and prompt + len(start))
+        whole = self._text([*start, *ids])
+        text = whole if whole.startswith(prefix) else prefix + tail.text
+        path = replace(tail, steps=tuple(split_steps(text)), raw=text)
+        if prefix:
+            return Drawn(path)
+        return Drawn(path, step_ends(path.steps, len(ids), lambda count: self._text(ids[:count])))
+
+    def _text(self, ids: list[int]) -> str:
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
 
     def _prompt(self, request: Request) -> list[int]:
         chat = _chat(request.messages) or [{"role": "user", "content": request.text}]
@@ -114,19 +155,21 @@ class LocalSampler:
 
     @torch.inference_mode()
     def _generate(
-        self, prompt: Sequence[int], n: int, room: int
+        self, rows: Sequence[Sequence[int]], room: int
     ) -> tuple[list[list[int]], list[list[float]]]:
-        """Token ids after the prompt, without padding, and their log-probabilities."""
-        ids = torch.tensor([list(prompt)] * n, device=self._model.device)
-        record = _Record()
+        """Token ids after each row, without padding, and their log-probabilities."""
+        width = max(map(len, rows))
+        ids = torch.tensor([[0] * (width - len(row)) + list(row) for row in rows], device=self._model.device)
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=ids.device)
+        record = Record()
         out = self._model.generate(
             ids,
-            attention_mask=torch.ones_like(ids),
+            attention_mask=mask,
             generation_config=self._config(room),
             logits_processor=LogitsProcessorList([record]),
         )
         record.close(out)
-        tokens = [self._until_end(row) for row in out[:, len(prompt) :].tolist()]
+        tokens = [self._until_end(row) for row in out[:, width:].tolist()]
         logprobs = torch.stack(record.taken, dim=-1).tolist()
         return tokens, [logs[: len(row)] for logs, row in zip(logprobs, tokens, strict=True)]
 
@@ -149,7 +192,7 @@ class LocalSampler:
 
     def _path(self, ids: list[int], logprobs: list[float], prompt: int) -> Path:
         ended = bool(ids) and ids[-1] in self._ends
-        text = self._tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True)
+        text = self._text(ids[:-1] if ended else ids)
         return Path(
             tuple(split_steps(text)),
             done=ended,
@@ -158,27 +201,6 @@ class LocalSampler:
             usage=Usage(prompt_tokens=prompt, completion_tokens=len(ids), requests=int(prompt > 0)),
             raw=text,
         )
-
-
-class _Record(LogitsProcessor):
-    """Notes the log-probability of each token drawn, keeping one step of the vocabulary in memory.
-
-    Custom processors run before temperature and top-p, so this sees the model's own distribution.
-    """
-
-    def __init__(self) -> None:
-        self.taken: list[torch.Tensor] = []
-        self._open: torch.Tensor | None = None
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        self.close(input_ids)
-        self._open = scores.float().log_softmax(-1)
-        return scores
-
-    def close(self, input_ids: torch.Tensor) -> None:
-        """Look up the last token of each row in the distribution that it was drawn from."""
-        if self._open is not None:
-            self.taken.append(self._open.gather(-1, input_ids[:, -1:]).squeeze(-1))
 
 
 def load_sampler(  # noqa: PLR0913 - one keyword per setting of the sampler in the configuration
@@ -218,17 +240,3 @@ def _chat(messages: Sequence[object]) -> list[dict[str, str]]:
         if isinstance(message, dict) and "role" in message and isinstance(message.get("content"), str)
     ]
     return chat if len(chat) == len(messages) else []
-
-
-def _mixed(seed: int, call: int, prompt: Sequence[int]) -> int:
-    """A 63-bit seed for one call, different for each call and each prompt."""
-    digest = hashlib.sha256(f"{seed}:{call}:{list(prompt)}".encode()).digest()
-    return int.from_bytes(digest[:8], "little") >> 1
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Torch's random state, on every device, set for one call and put back after it."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        yield

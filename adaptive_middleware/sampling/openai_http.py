@@ -1,0 +1,181 @@
+"""Answers of an OpenAI-compatible endpoint, over HTTP by the standard library: whole, or begun with a prefix."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from itertools import accumulate
+from typing import Any
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+
+from adaptive_middleware.errors import SamplerError
+from adaptive_middleware.sampling.drawn import Drawn
+from adaptive_middleware.steps import split_steps
+from adaptive_middleware.types import Path, Request, Usage
+
+_SHOWN, _BUSY, _LONGEST_WAIT = 300, (408, 409, 425, 429), 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how to ask: `base_url` ends before `/chat/completions`; `key` is sent as a bearer token if not empty.
+
+    `logprobs` asks for the tokens' log-probabilities. `timeout` is in seconds, for one request; `attempts` >= 1 counts the first one, too.
+    """
+
+    base_url: str
+    model: str
+    key: str = ""
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 512
+    logprobs: bool = True
+    timeout: float = 600.0
+    attempts: int = 6
+
+    @property
+    def url(self) -> str:
+        """The address of chat completions."""
+        return self.base_url.rstrip("/") + "/chat/completions"
+
+
+class _Busy(Exception):
+    """The endpoint could not answer now; `wait` is what it asked for, in seconds, where it did."""
+
+    def __init__(self, cause: str, wait: float | None = None) -> None:
+        self.wait = wait
+        super().__init__(cause)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAISampler:
+    """Draws answers by `n` choices of one request, and asks again for those that a server did not give.
+
+    A prefix goes as a last message of the assistant with `continue_final_message`, which vLLM and SGLang go on
+    from; a server that does not know it would begin anew, so use prefixes only where that is known. The limit of
+    tokens is then for the continuation alone.
+    """
+
+    endpoint: Endpoint
+
+    @property
+    def id(self) -> str:
+        """The model's name, as bundles call the generator."""
+        return self.endpoint.model
+
+    def sample(self, request: Request, n: int) -> list[Path]:
+        """`n` independent whole answers; raises `SamplerError` when the endpoint refuses or does not answer."""
+        return [drawn.path for drawn in self._drawn(request, "", n, None)]
+
+    def extend(self, request: Request, prefixes: Sequence[str], n: int, seed: int) -> list[list[Drawn]]:
+        """`n` answers that begin with each prefix ("" for whole answers); `seed` is sent along; raises as `sample`."""
+        return [self._drawn(request, prefix, n, seed + k) for k, prefix in enumerate(prefixes)]
+
+    def _drawn(self, request: Request, prefix: str, n: int, seed: int | None) -> list[Drawn]:
+        found: list[Drawn] = []
+        while len(found) < n:
+            body = self._body(request, prefix, n - len(found), None if seed is None else seed + len(found))
+            reply = self._asked(body)
+            found += _answers(reply, prefix, n - len(found), self.endpoint.url)
+        return found
+
+    def _body(self, request: Request, prefix: str, n: int, seed: int | None) -> dict[str, Any]:
+        place = self.endpoint
+        messages = [*(request.messages or [{"role": "user", "content": request.text}])]
+        body = {
+            "model": place.model,
+            "messages": messages,
+            "n": n,
+            "temperature": place.temperature,
+            "top_p": place.top_p,
+            "max_tokens": place.max_tokens,
+            **({"logprobs": True} if place.logprobs else {}),
+            **({} if seed is None else {"seed": seed & 0x7FFFFFFF}),
+        }
+        if not prefix:
+            return body
+        messages.append({"role": "assistant", "content": prefix})
+        return body | {"add_generation_prompt": False, "continue_final_message": True}
+
+    def _asked(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        attempts = stop_after_attempt(self.endpoint.attempts)
+        retrying = Retrying(retry=retry_if_exception_type(_Busy), stop=attempts, wait=_wait, reraise=True)
+        try:
+            reply: Mapping[str, Any] = retrying(_once, self.endpoint, json.dumps(body).encode())
+        except _Busy as error:
+            message = f"{self.endpoint.url}: no answer in {self.endpoint.attempts} attempts: {error}"
+            raise SamplerError(message) from error
+        return reply
+
+
+def _once(place: Endpoint, body: bytes) -> Any:  # noqa: ANN401 - JSON
+    headers = {"content-type": "application/json"}
+    if place.key:
+        headers["authorization"] = f"Bearer {place.key}"
+    request = urllib.request.Request(place.url, body, headers)  # noqa: S310 - the user's own address
+    try:
+        with urllib.request.urlopen(request, timeout=place.timeout) as reply:  # noqa: S310 - as above
+            return json.loads(reply.read())
+    except urllib.error.HTTPError as error:
+        said = f"HTTP {error.code}: {error.read(_SHOWN).decode(errors='replace')}"
+        if error.code in _BUSY or error.code >= 500:
+            raise _Busy(said, _seconds(error.headers.get("retry-after"))) from error
+        message = f"{place.url} refused a request for {place.model!r}: {said}"
+        raise SamplerError(message) from error
+    except (OSError, HTTPException) as error:
+        cause = f"{type(error).__name__}: {error}"
+        raise _Busy(cause) from error
+    except ValueError as error:
+        message = f"{place.url} did not answer with JSON ({error}): is it an OpenAI-compatible endpoint?"
+        raise SamplerError(message) from error
+
+
+def _seconds(written: str | None) -> float | None:
+    return float(written) if written is not None and written.strip().isdigit() else None
+
+
+def _wait(state: RetryCallState) -> float:
+    """What the endpoint asked for, else 0.5, 1, 2, 4, ... seconds; never more than a minute."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = error.wait if isinstance(error, _Busy) else None
+    return min(0.5 * 2 ** (state.attempt_number - 1) if asked is None else asked, _LONGEST_WAIT)
+
+
+def _answers(reply: Any, prefix: str, most: int, url: str) -> list[Drawn]:  # noqa: ANN401 - JSON
+    """The choices of one reply; the first carries the prompt's tokens and its share of the answers'."""
+    try:
+        choices = reply["choices"][:most]
+        usage = reply.get("usage") or {}
+        share, extra = divmod(int(usage.get("completion_tokens") or 0), len(choices))
+        prompt = int(usage.get("prompt_tokens") or 0)
+        costs = [Usage(prompt, share + extra, requests=1), *[Usage(completion_tokens=share)] * len(choices)]
+        return [_answer(choice, prefix, cost) for choice, cost in zip(choices, costs, strict=False)]
+    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+        shown = json.dumps(reply)[:_SHOWN]
+        message = f"{url} answered without usable choices ({type(error).__name__}: {error}): {shown}"
+        raise SamplerError(message) from error
+
+
+def _answer(choice: Mapping[str, Any], prefix: str, cost: Usage) -> Drawn:
+    text = str(choice["message"].get("content") or "")
+    reason = choice.get("finish_reason")
+    tokens = (choice.get("logprobs") or {}).get("content") or []
+    steps = tuple(split_steps(prefix + text))
+    logprobs = tuple(min(float(token["logprob"]), 0.0) for token in tokens) or None
+    path = Path(steps, reason != "length", reason, logprobs=logprobs, usage=cost, raw=prefix + text)
+    if prefix or logprobs is None:
+        return Drawn(path)
+    return Drawn(path, _ends(steps, [str(token["token"]) for token in tokens]))
+
+
+def _ends(steps: Sequence[str], tokens: Sequence[str]) -> tuple[int, ...]:
+    """Tokens up to the end of each step, by the lengths of their texts."""
+    reached = list(accumulate(map(len, tokens)))
+    lengths = accumulate(map(len, steps))
+    return tuple(min(bisect_left(reached, length) + 1, len(tokens)) for length in lengths)
