@@ -54,6 +54,29 @@ def test_ece_is_the_weighted_gap_of_scikit_learns_calibration_curve(
     assert ece(P.tolist(), OUTCOMES.tolist(), bins) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("bins", [1, 4, 10])
+def test_reliability_bins_are_those_of_scikit_learns_calibration_curve(bins: int) -> None:
+    right, predicted = calibration_curve(OUTCOMES, P, n_bins=bins, strategy="uniform")
+    found = metrics.reliability(P.tolist(), OUTCOMES.tolist(), bins)
+    assert [each.predicted for each in found] == pytest.approx(predicted, abs=1e-9)
+    assert [each.observed for each in found] == pytest.approx(right, abs=1e-9)
+
+
+@given(pairs, st.integers(1, 15))
+def test_reliability_bins_part_the_predictions_and_their_gaps_make_the_ece(
+    rows: list[tuple[float, float]], bins: int
+) -> None:
+    predicted, targets = zip(*rows, strict=True)
+    found = metrics.reliability(predicted, targets, bins)
+    assert sorted(i for each in found for i in each.members) == list(range(len(rows)))
+    for each in found:
+        assert all(
+            each.low < predicted[i] <= each.high or predicted[i] == each.low == 0 for i in each.members
+        )
+    gaps = sum(len(each.members) * abs(each.predicted - each.observed) for each in found)
+    assert gaps / len(rows) == pytest.approx(metrics.ece_equal_width(predicted, targets, bins), abs=1e-9)
+
+
 def test_ece_takes_measured_rates_as_targets() -> None:
     assert metrics.ece_equal_width([0.3, 0.3, 0.9], [0.25, 0.5, 0.875]) == pytest.approx(0.175 / 3)
 
@@ -133,6 +156,7 @@ def test_auroc_within_leaves_one_sided_groups_out_and_counts_each_other_once() -
         metrics.positive_brier,
         metrics.ece_equal_width,
         metrics.ece_equal_mass,
+        metrics.reliability,
         metrics.quantile_coverage,
     ],
 )
@@ -147,7 +171,7 @@ def test_auroc_within_leaves_one_sided_groups_out_and_counts_each_other_once() -
     ],
 )
 def test_bad_input_is_named(
-    measure: Callable[[Sequence[float], Sequence[float]], float],
+    measure: Callable[[Sequence[float], Sequence[float]], object],
     predicted: list[float],
     targets: list[float],
     says: str,
@@ -169,8 +193,8 @@ def test_quantiles_without_their_levels_are_refused() -> None:
         metrics.weighted_quantile_loss([], [0.5], [])
 
 
-@pytest.mark.parametrize("ece", [metrics.ece_equal_width, metrics.ece_equal_mass])
-def test_no_bins_are_refused(ece: Callable[[Sequence[float], Sequence[float], int], float]) -> None:
+@pytest.mark.parametrize("ece", [metrics.ece_equal_width, metrics.ece_equal_mass, metrics.reliability])
+def test_no_bins_are_refused(ece: Callable[[Sequence[float], Sequence[float], int], object]) -> None:
     with pytest.raises(CalibrationError, match="bins=0"):
         ece([0.5], [0.5], 0)
 

@@ -1,12 +1,11 @@
 """Leaderboard rows for tests: a recording with tokens, a verified one without, and names that try to break out."""
 
-from collections.abc import Mapping
 from typing import Any
 
 HOSTILE = "</title><script>alert('&')</script> $x^2_\\frac$ \x00 \ud800 漢字"
 
 
-def row(recording: str, policy: str, accuracy: float, cost: float, **others: object) -> Mapping[str, Any]:
+def row(recording: str, policy: str, accuracy: float, cost: float, **others: object) -> dict[str, Any]:
     return {
         "recording": recording,
         "policy": policy,
