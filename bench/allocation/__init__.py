@@ -1,0 +1,1 @@
+"""The leaderboard of allocation rules: every rule on every recording, beside fixed N, losses included."""

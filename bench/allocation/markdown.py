@@ -1,0 +1,141 @@
+"""LEADERBOARD.md: one section per recording, for readers on GitHub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import isfinite
+
+from bench.allocation.board import Match, Part
+from bench.allocation.rows import RESAMPLES, Row, Span
+
+_HEAD = """\
+# Leaderboard of allocation rules
+
+Every rule on recorded samples, beside fixed N. Nothing was generated for it: the ordinary engine replays recorded answers
+(docs/leaderboard.md says how, and defines every column). Rules that lose are shown losing.
+
+```bash
+{command}
+```
+
+Seed {seed} for orders, folds and {resamples} bootstrap resamples of the problems; the same command gives the same files. In brackets: 95 %
+percentile intervals by problem.
+
+- **share**: the rule's {what} over what fixed N of the same selection needs for the same accuracy; 100 % is no saving, more is a
+  loss (marked *worse*). **>max**: more accurate than any fixed N that the recording has samples for, so there is no share.
+- **chosen to match**: the rule's cheapest setting that keeps the reference's accuracy, chosen on nine tenths of the problems and
+  judged on the tenth. **difference** and **of its cost** compare with the reference on the same problems.
+- Samples, generated, prompt and PRM tokens are means per problem. A request pays the prompt once: one sample at a time pays it for
+  every sample, fixed N once.
+- 40 problems cannot separate rules that differ by a few points: read the intervals, not the ranks.
+"""
+
+
+def page(parts: Sequence[Part], seed: int, recordings: Sequence[str]) -> str:
+    """The whole file."""
+    names = f' RECORDINGS="{" ".join(recordings)}"' if recordings else ""
+    what = "cost (generated tokens; samples where they are checked)"
+    head = _HEAD.format(command=f"make bench-allocation{names}", seed=seed, resamples=RESAMPLES, what=what)
+    return head + "".join(f"\n{section}\n" for section in ("\n".join(_section(part)) for part in parts))
+
+
+def _section(part: Part) -> Iterator[str]:
+    yield f"## {part.name}"
+    yield ""
+    if part.about:
+        yield f"{part.about[0].upper()}{part.about[1:]}."
+        yield ""
+    yield from (f"- {note}." for note in part.notes)
+    for match in part.matches:
+        yield ""
+        yield f"**{headline(match, part.unit)}**"
+        yield ""
+        yield from _match(match, part.unit)
+    if part.rows:
+        yield ""
+        yield "Fixed N and named settings:"
+        yield ""
+        yield from _all(part.rows)
+
+
+def headline(match: Match, unit: str) -> str:
+    """One sentence: the cheapest rule that kept the reference's accuracy within half a point, and what it cost."""
+    reference = match.reference
+    start = f"{reference.policy} ({_percent(reference.accuracy.value)})"
+    kept = [
+        one
+        for one in match.rows
+        if one.policy not in match.bounds and one.difference is not None and one.difference.value >= -0.005
+    ]
+    if not kept:
+        return f"{start}: no rule kept its accuracy within half a point."
+    best = min(kept, key=lambda one: one.ratio.value if one.ratio else 1.0)
+    return (
+        f"{start}: cheapest within half a point is {best.policy.split('; ')[0]}, "
+        f"{_points(best.difference)} points at {_share(best.ratio)} of its {unit}."
+    )
+
+
+def _match(match: Match, unit: str) -> Iterator[str]:
+    yield f"| chosen to match {match.reference.policy} | accuracy | difference, points | {unit} | of its cost | share |"
+    yield "|---|---|---|---|---|---|"
+    for one in (match.reference, *match.rows):
+        spent = one.samples if unit == "samples" else one.generated
+        cells = (
+            one.policy.split("; ")[0],
+            _percent(one.accuracy.value),
+            _points(one.difference),
+            _number(spent, 1 if unit == "samples" else 0),
+            _share(one.ratio),
+            "" if one is match.reference else _verdict(one),
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _all(rows: Sequence[Row]) -> Iterator[str]:
+    yield "| policy | accuracy | samples | generated | prompt | PRM | share |"
+    yield "|---|---|---|---|---|---|---|"
+    for one in rows:
+        low, high = _percent(one.accuracy.low), _percent(one.accuracy.high)
+        cells = (
+            one.policy,
+            f"{_percent(one.accuracy.value)} [{low}, {high}]",
+            _number(one.samples, 2),
+            _number(one.generated),
+            _number(one.prompt),
+            _number(one.prm),
+            _verdict(one),
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _verdict(one: Row) -> str:
+    if one.share is None:
+        return ">max"
+    worse = " *worse*" if round(one.share.value, 2) > 1 else ""
+    return _share(one.share) + worse
+
+
+def _share(span: Span | None) -> str:
+    if span is None:
+        return ""
+    low = f"{span.low:.0%}" if span.low > 0 else ">max"
+    high = f"{span.high:.0%}" if span.high > 0 else ">max"
+    value = f"{span.value:.0%}" if span.value > 0 else ">max"
+    return value if low == high == value else f"{value} [{low}, {high}]"
+
+
+def _points(span: Span | None) -> str:
+    if span is None:
+        return ""
+    if span.value == span.low == span.high == 0:
+        return "0"
+    return f"{100 * span.value:+.1f} [{100 * span.low:+.1f}, {100 * span.high:+.1f}]"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def _number(value: float, digits: int = 0) -> str:
+    return f"{value:,.{digits}f}" if isfinite(value) else "n/a"
