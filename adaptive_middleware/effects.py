@@ -36,6 +36,30 @@ class Sample(Effect[Sequence[Path]]):
 
 
 @dataclass(frozen=True, slots=True)
+class Begin(Effect[Sequence[Path]]):
+    """Open `n` >= 1 streamed answers, of which nothing is read yet; at most `n` open paths come back."""
+
+    request: Request
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advance(Effect[Sequence[Path]]):
+    """Read each open path to the end of its next step or of the answer; one path per path, in order."""
+
+    request: Request
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drop(Effect[Sequence[Path]]):
+    """Close open paths for good; they come back with what they cost in the end."""
+
+    request: Request
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Score(Effect[Sequence[StepScores]]):
     """Score the steps of all `paths` in one call of the process reward model; one answer per path."""
 

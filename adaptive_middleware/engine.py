@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any, TypeVar
 
-from adaptive_middleware.effects import Effect, Flow, Sample, Score, Verify
-from adaptive_middleware.errors import DeadlineExceeded, ScorerError
-from adaptive_middleware.ports import AsyncPorts, Ports
+from adaptive_middleware.effects import Advance, Begin, Drop, Effect, Flow, Sample, Score, Verify
+from adaptive_middleware.errors import DeadlineExceeded, NotStreaming, SamplerError, ScorerError
+from adaptive_middleware.ports import AsyncPorts, AsyncStreamer, Ports, Streamer
 from adaptive_middleware.types import Path, StepScores, Verdict
 
 T = TypeVar("T")
@@ -67,12 +67,26 @@ def _answer(effect: Effect[Any], ports: Ports) -> object:
             if ports.verifier is None:
                 return [Verdict(None, "no verifier")] * len(paths)
             return ports.verifier.verify(request, paths)
+        case Begin() | Advance() | Drop():
+            return _stream(effect, _present(ports.streamer))
     raise TypeError(_UNKNOWN.format(effect=effect))
+
+
+def _stream(effect: Begin | Advance | Drop, streamer: Streamer) -> object:
+    match effect:
+        case Begin(request, n):
+            return streamer.begin(request, n)
+        case Advance(request, paths):
+            return counted(paths, streamer.advance(request, paths))
+        case Drop(request, paths):
+            return counted(paths, streamer.drop(request, paths))
 
 
 async def _within_deadline(effect: Effect[Any], ports: AsyncPorts) -> object:
     match effect:
-        case Sample(request) | Score(request) | Verify(request) if request.deadline is not None:
+        case Sample(request) | Score(request) | Verify(request) | Begin(request) | Advance(request) if (
+            request.deadline is not None
+        ):
             import asyncio  # noqa: PLC0415 - costs a third of the package's import time
 
             try:
@@ -98,11 +112,39 @@ async def _aanswer(effect: Effect[Any], ports: AsyncPorts) -> object:
             if ports.verifier is None:
                 return [Verdict(None, "no verifier")] * len(paths)
             return await ports.verifier.averify(request, paths)
+        case Begin() | Advance() | Drop():
+            return await _astream(effect, _present(ports.streamer))
     raise TypeError(_UNKNOWN.format(effect=effect))
 
 
+async def _astream(effect: Begin | Advance | Drop, streamer: AsyncStreamer) -> object:
+    match effect:
+        case Begin(request, n):
+            return await streamer.abegin(request, n)
+        case Advance(request, paths):
+            return counted(paths, await streamer.aadvance(request, paths))
+        case Drop(request, paths):
+            return counted(paths, await streamer.adrop(request, paths))
+
+
 _NO_SCORER = "a strategy asked for scores, but there is no scorer: set `prm` in the configuration"
-_UNKNOWN = "unknown effect {effect!r}: drivers answer Sample, Score and Verify"
+_UNKNOWN = "unknown effect {effect!r}: drivers answer Sample, Score, Verify, Begin, Advance and Drop"
+_Streams = TypeVar("_Streams", Streamer, AsyncStreamer)
+
+
+def _present(streamer: _Streams | None) -> _Streams:
+    if streamer is None:
+        message = "this call's answers cannot be read step by step: it has a sampler, but no streamer"
+        raise NotStreaming(message)
+    return streamer
+
+
+def counted(asked: Sequence[Path], answered: Sequence[Path]) -> Sequence[Path]:
+    """The answered paths; raises `SamplerError` unless there is one for each that was asked for."""
+    if len(answered) != len(asked):
+        message = f"the streamer returned {len(answered)} paths for {len(asked)} open ones"
+        raise SamplerError(message)
+    return answered
 
 
 def checked_scores(paths: Sequence[Path], scores: Sequence[StepScores]) -> list[StepScores]:

@@ -7,6 +7,7 @@
     │   └── BundleMismatch     a bundle was fitted for another process reward model or generator
     ├── RecordingError         a recording cannot be read: file, line, remedy
     ├── SamplerError           no usable answer could be drawn
+    │   └── NotStreaming       answers cannot be read step by step here
     ├── ScorerError            the process reward model failed or broke its contract
     └── BudgetError            a limit was reached
         ├── DeadlineExceeded   no time left
@@ -52,6 +53,10 @@ class RecordingError(AdaptiveError):
 
 class SamplerError(AdaptiveError):
     """No usable answer could be drawn."""
+
+
+class NotStreaming(SamplerError):
+    """Answers cannot be read step by step here: there is no streamer, or the provider refused."""
 
 
 class ScorerError(AdaptiveError):

@@ -1,4 +1,4 @@
-"""What the world must provide: one-method protocols, and two kinds of callables.
+"""What the world must provide: small protocols, and three kinds of callables.
 
 Batches are the only shape: every port takes and returns sequences. A port that fails raises; a sampler
 that lost only some of its samples returns those as paths with `error` set.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from adaptive_middleware.types import Decision, Estimate, Path, Request, State, StepScores, Verdict
+from adaptive_middleware.types import Candidate, Decision, Estimate, Path, Request, State, StepScores, Verdict
 
 
 class Sampler(Protocol):
@@ -26,6 +26,42 @@ class AsyncSampler(Protocol):
 
     async def asample(self, request: Request, n: int) -> Sequence[Path]:
         """At most `n` independent answers to `request`."""
+        ...
+
+
+class Streamer(Protocol):
+    """Draws answers that are read step by step and may be closed before their end.
+
+    Three methods, because they are the life of one thing: an open path carries in `raw` whatever the streamer
+    needs to go on with it.
+    """
+
+    def begin(self, request: Request, n: int) -> Sequence[Path]:
+        """At most `n` open paths (`done` False), nothing of them read."""
+        ...
+
+    def advance(self, request: Request, paths: Sequence[Path]) -> Sequence[Path]:
+        """Each path one closed step further, or `done` with its whole answer, or with `error` set."""
+        ...
+
+    def drop(self, request: Request, paths: Sequence[Path]) -> Sequence[Path]:
+        """The paths, closed, with what they cost in the end."""
+        ...
+
+
+class AsyncStreamer(Protocol):
+    """Draws answers that are read step by step, without blocking the event loop."""
+
+    async def abegin(self, request: Request, n: int) -> Sequence[Path]:
+        """At most `n` open paths (`done` False), nothing of them read."""
+        ...
+
+    async def aadvance(self, request: Request, paths: Sequence[Path]) -> Sequence[Path]:
+        """Each path one closed step further, or `done` with its whole answer, or with `error` set."""
+        ...
+
+    async def adrop(self, request: Request, paths: Sequence[Path]) -> Sequence[Path]:
+        """The paths, closed, with what they cost in the end."""
         ...
 
 
@@ -68,6 +104,7 @@ class Ports:
     sampler: Sampler
     scorer: Scorer | None = None
     verifier: Verifier | None = None
+    streamer: Streamer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +114,7 @@ class AsyncPorts:
     sampler: AsyncSampler
     scorer: AsyncScorer | None = None
     verifier: AsyncVerifier | None = None
+    streamer: AsyncStreamer | None = None
 
 
 Calibrator: TypeAlias = Callable[[Path, StepScores], Estimate]
@@ -84,3 +122,6 @@ Calibrator: TypeAlias = Callable[[Path, StepScores], Estimate]
 
 Policy: TypeAlias = Callable[[State], "Decision | int"]
 """How many more samples to draw, 0 to stop; a lambda that returns a number does."""
+
+Keep: TypeAlias = Callable[[State, Candidate], "Decision | int"]
+"""Whether an open answer, judged so far, is read on (1) or dropped (0)."""

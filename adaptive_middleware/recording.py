@@ -33,7 +33,8 @@ class RecordedSample:
     `tokens` is the completion length; `tokens_estimated` says that it is only the number of words. `scores`
     are one per step, `prm_score` one for the whole answer, all in [0, 1]. `step_ends` are the character
     offsets at which the steps end, ascending to `len(text)`; without them `steps.split_steps` cuts. `logprobs`
-    are token log-probabilities or the pair [min, mean]; `seed` names the run that drew the sample.
+    are token log-probabilities or the pair [min, mean], `step_logprobs` one such pair per step, `step_tokens` the
+    tokens of each step; `seed` names the run that drew the sample.
     """
 
     text: str
@@ -44,6 +45,8 @@ class RecordedSample:
     prm_score: float | None = None
     logprobs: tuple[float, ...] | None = None
     step_ends: tuple[int, ...] | None = None
+    step_tokens: tuple[int, ...] | None = None
+    step_logprobs: tuple[tuple[float, float], ...] | None = None
     seed: int | None = None
     tokens_estimated: bool = False
     extra: Mapping[str, object] = field(default_factory=dict)
@@ -190,12 +193,17 @@ def _sample(row: Row) -> RecordedSample:
         prm_score=row.score("prm_score", "rm_score"),
         logprobs=row.numbers("logprobs"),
         step_ends=row.ends("step_ends", text),
+        step_tokens=row.tallies("step_tokens"),
+        step_logprobs=row.pairs("step_logprobs"),
         seed=row.count("seed"),
         tokens_estimated=tokens is None,
         extra=row.rest(),
     )
     if sample.scores is not None and len(sample.scores) > max(len(steps_of(sample)), 1):
         row.refuse(f"{len(sample.scores)} scores for {len(steps_of(sample))} steps; give 'step_ends'")
+    for name, values in (("step_tokens", sample.step_tokens), ("step_logprobs", sample.step_logprobs)):
+        if values is not None and len(values) != len(steps_of(sample)):
+            row.refuse(f"{len(values)} {name} for {len(steps_of(sample))} steps; give one for each, or none")
     return sample
 
 
@@ -223,7 +231,13 @@ def _sample_row(sample: RecordedSample) -> dict[str, object]:
         "answer": sample.answer,
         "prm_score": sample.prm_score,
     }
-    optional = {"logprobs": sample.logprobs, "step_ends": sample.step_ends, "seed": sample.seed}
+    optional = {
+        "logprobs": sample.logprobs,
+        "step_ends": sample.step_ends,
+        "step_tokens": sample.step_tokens,
+        "step_logprobs": sample.step_logprobs,
+        "seed": sample.seed,
+    }
     return row | _known(optional) | dict(sample.extra)
 
 

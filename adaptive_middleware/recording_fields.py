@@ -134,6 +134,24 @@ class Row:
         """Numbers, or None for null or an empty list."""
         return tuple(self._number(f"{name}[{i}]", value) for i, value in enumerate(self._list(name))) or None
 
+    def tallies(self, name: str) -> tuple[int, ...] | None:
+        """Whole numbers of at least 0, or None for null or an empty list."""
+        values = self._list(name)
+        counts = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+        if len(counts) < len(values) or any(count < 0 for count in counts):
+            self._wrong(name, values, "whole numbers of at least 0")
+        return tuple(counts) or None
+
+    def pairs(self, name: str) -> tuple[tuple[float, float], ...] | None:
+        """Pairs of numbers, or None for null or an empty list."""
+        found: list[tuple[float, float]] = []
+        for i, value in enumerate(self._list(name)):
+            if not isinstance(value, list) or len(value) != 2:
+                self._wrong(f"{name}[{i}]", value, "a pair of numbers")
+            low, mean = (self._number(f"{name}[{i}]", one) for one in value)
+            found.append((low, mean))
+        return tuple(found) or None
+
     def ends(self, name: str, text: str) -> tuple[int, ...] | None:
         """Ascending character offsets that end at the end of `text`, or None."""
         values = self._list(name)

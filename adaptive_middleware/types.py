@@ -172,7 +172,7 @@ class State:
     `question` is the calibrated estimate of the question alone, `base_rate` the mean of the belief before any
     sample was seen; `candidates` are the usable samples in
     the order drawn; `leader` is what selection would return now, `votes` the counts of canonical
-    answers, largest first.
+    answers, largest first; `dropped` are answers that were begun and not finished.
     """
 
     candidates: tuple[Candidate, ...]
@@ -182,11 +182,17 @@ class State:
     leader: Choice | None = None
     votes: tuple[int, ...] = ()
     base_rate: float = 0.5
+    dropped: tuple[Candidate, ...] = ()
 
     @property
     def drawn(self) -> int:
-        """How many usable samples there are."""
-        return len(self.candidates)
+        """How many usable samples were begun, finished or not."""
+        return len(self.candidates) + len(self.dropped)
+
+    @property
+    def completion_tokens(self) -> int:
+        """Completion tokens of all usable samples so far."""
+        return sum(one.path.usage.completion_tokens for one in (*self.candidates, *self.dropped))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +209,8 @@ class Outcome:
     """The result of one call: the chosen path, all that was considered, and why.
 
     `rule` names the configured policy that applied and `strategy` what ran; `degraded` lists the causes for which the call got less than
-    it asked for (empty when all went well); `failed` are samples that ended in an error.
+    it asked for (empty when all went well); `failed` are samples that ended in an error, `dropped` answers that
+    were begun and not finished.
     """
 
     chosen: Path
@@ -218,3 +225,4 @@ class Outcome:
     strategy: str = "pass-through"
     limit: int = 1
     calibrated: bool = False
+    dropped: tuple[Candidate, ...] = ()

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_middleware.effects import Effect, Flow, Sample, Score, Verify
+from adaptive_middleware.effects import Advance, Begin, Drop, Effect, Flow, Sample, Score, Verify
 from adaptive_middleware.engine import arun, checked_scores, run
-from adaptive_middleware.errors import DeadlineExceeded, ScorerError
+from adaptive_middleware.errors import DeadlineExceeded, NotStreaming, SamplerError, ScorerError
 from adaptive_middleware.ports import AsyncPorts, Ports
 from adaptive_middleware.strategies.best_of_n import best_of_n
-from adaptive_middleware.testing import ScriptedSampler, TableScorer, answer
+from adaptive_middleware.testing import ScriptedSampler, ScriptedStreamer, TableScorer, answer
 from adaptive_middleware.types import Path, Request, State, StepScores, Verdict
 
 REQUEST = Request("How many?")
@@ -49,6 +49,47 @@ def test_run_answers_every_effect_from_its_port() -> None:
 async def test_arun_answers_every_effect_from_its_port() -> None:
     ports = AsyncPorts(ScriptedSampler(["4", "5"]), TableScorer(0.5), Evens())
     assert await arun(every_effect(), ports) == EXPECTED
+
+
+def every_streaming_effect() -> Flow[list[tuple[str, bool]]]:
+    opened = yield from Begin(REQUEST, 2)
+    read = yield from Advance(REQUEST, tuple(opened))
+    closed = yield from Drop(REQUEST, (read[1],))
+    ended = yield from Advance(REQUEST, (read[0],))
+    return [(path.text, path.done) for path in (*opened, *read, *closed, *ended)]
+
+
+STEPS = ["a\n\nb", "c\n\nd"]
+READ = [("", False), ("", False), ("a\n\n", False), ("c\n\n", False), ("c\n\n", False), ("a\n\nb", True)]
+
+
+async def test_open_answers_are_read_step_by_step_by_both_drivers() -> None:
+    sampler = ScriptedSampler(["x"])
+    streamers = [ScriptedStreamer(STEPS), ScriptedStreamer(STEPS)]
+    assert run(every_streaming_effect(), Ports(sampler, streamer=streamers[0])) == READ
+    assert await arun(every_streaming_effect(), AsyncPorts(sampler, streamer=streamers[1])) == READ
+    assert [streamer.dropped for streamer in streamers] == [["c\n\n"]] * 2
+
+
+async def test_without_a_streamer_no_answer_can_be_opened() -> None:
+    with pytest.raises(NotStreaming, match="no streamer"):
+        run(every_streaming_effect(), Ports(ScriptedSampler(["x"])))
+    with pytest.raises(NotStreaming, match="no streamer"):
+        await arun(every_streaming_effect(), AsyncPorts(ScriptedSampler(["x"])))
+
+
+class Forgetful(ScriptedStreamer):
+    """Loses an open answer."""
+
+    def advance(self, request: Request, paths: Sequence[Path]) -> list[Path]:
+        return super().advance(request, paths)[1:]
+
+
+async def test_a_streamer_that_loses_an_answer_is_found_out() -> None:
+    with pytest.raises(SamplerError, match="1 paths for 2 open ones"):
+        run(every_streaming_effect(), Ports(ScriptedSampler(["x"]), streamer=Forgetful(STEPS)))
+    with pytest.raises(SamplerError, match="1 paths for 2 open ones"):
+        await arun(every_streaming_effect(), AsyncPorts(ScriptedSampler(["x"]), streamer=Forgetful(STEPS)))
 
 
 def without_verifier() -> Flow[list[bool | None]]:

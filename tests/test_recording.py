@@ -39,6 +39,8 @@ def test_a_full_row_keeps_every_field(file: Path) -> None:
         "prm_score": 0.25,
         "logprobs": [-2.5, -1],
         "step_ends": [1, 3],
+        "step_tokens": [3, 4],
+        "step_logprobs": [[-2.5, -1], [-0.5, -0.25]],
         "seed": 4,
         "model": "x",
     }
@@ -60,6 +62,8 @@ def test_a_full_row_keeps_every_field(file: Path) -> None:
                     prm_score=0.25,
                     logprobs=(-2.5, -1.0),
                     step_ends=(1, 3),
+                    step_tokens=(3, 4),
+                    step_logprobs=((-2.5, -1.0), (-0.5, -0.25)),
                     seed=4,
                     extra={"model": "x"},
                 ),
@@ -105,7 +109,7 @@ def test_a_recorded_score_wins_over_a_logit(file: Path) -> None:
 
 
 def test_null_and_empty_optional_fields_are_as_good_as_absent(file: Path) -> None:
-    names = ("scores", "answer", "prm_score", "logprobs", "step_ends", "seed", "rm_score")
+    names = ("scores", "answer", "prm_score", "logprobs", "step_ends", "step_tokens", "step_logprobs", "seed", "rm_score")
     file.write_text(sample(**dict.fromkeys(names)) + "\n" + row(id="q", samples=[SAMPLE | {"scores": []}]))
     plain = RecordedSample("a\nb", correct=True, tokens=7)
     assert [problem.samples for problem in read_recording(file)] == [(plain,), (plain,)]
@@ -151,6 +155,12 @@ def test_null_and_empty_optional_fields_are_as_good_as_absent(file: Path) -> Non
         (sample(step_ends=[2, 1, 3]), "ascending"),
         (sample(step_ends=[0, 3]), "ascending"),
         (sample(step_ends=[1.5, 3]), "ascending"),
+        (sample(step_tokens=[1, -1]), "'step_tokens' is [1, -1], but must be whole numbers of at least 0"),
+        (sample(step_tokens=[1.5, 2]), "whole numbers"),
+        (sample(step_tokens=[7]), "1 step_tokens for 2 steps; give one for each, or none"),
+        (sample(step_logprobs=[[-1, -1]]), "1 step_logprobs for 2 steps"),
+        (sample(step_logprobs=[[-1], [-1, -1]]), "'step_logprobs[0]' is [-1], but must be a pair of numbers"),
+        (sample(step_logprobs=[["x", -1], [-1, -1]]), "'step_logprobs[0]' is 'x', but must be a finite number"),
         (row(level=[1]), "'level' is [1]"),
         (row(samples=None, n=5), "'n_correct' is missing"),
         (row(samples=None, n=5, n_correct=6), "'n_correct' is 6, but must be at most 'n', which is 5"),

@@ -26,9 +26,10 @@ from adaptive_middleware.replay import (
 )
 from adaptive_middleware.strategies.best_of_n import best_of_n
 from adaptive_middleware.strategies.pass_through import pass_through
+from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.strategies.select import majority_vote
 from adaptive_middleware.testing import answer
-from adaptive_middleware.types import Estimate, Path, Request, StepScores
+from adaptive_middleware.types import Candidate, Estimate, Path, Request, State, StepScores
 
 
 def sample(text: str = "so 5", *, correct: bool = True, tokens: int = 3, **fields: object) -> RecordedSample:
@@ -204,3 +205,73 @@ def stop_by_beta(letters: list[str], confidence: float) -> int:
         if 1 - betainc(counts[0] + 1, counts[1] + 1, 0.5) >= confidence - 1e-12:
             return drawn
     return len(letters)
+
+
+LONG = sample(
+    "one\ntwo\nthree",
+    tokens=10,
+    scores=(0.9, 0.3, 0.2),
+    step_tokens=(2, 3, 5),
+    step_logprobs=((-1.0, -0.5), (-3.0, -2.0), (-0.1, -0.1)),
+)
+
+
+def test_open_answers_show_text_scores_tokens_and_logprobs_of_the_steps_read() -> None:
+    (cuts,) = tape(problem(LONG, question_tokens=4)).prefixes
+    assert [path.text for path in cuts] == ["", "one\n", "one\ntwo\n"]
+    assert [path.usage.completion_tokens for path in cuts] == [0, 2, 5]
+    assert [take(path).scores.values for path in cuts] == [(), (0.9,), (0.9, 0.3)]
+    assert [take(path).scores.tokens for path in cuts[1:]] == [2 + 4, 5 + 4]
+    assert [path.logprobs for path in cuts] == [None, (-1.0, -0.5), (-3.0, (2 * -0.5 + 3 * -2.0) / 5)]
+    assert not any(path.done for path in cuts)
+
+
+def test_without_recorded_step_tokens_they_are_shared_out_by_characters() -> None:
+    (cuts,) = tape(problem(sample("aaa\nbbbbbb", tokens=20))).prefixes
+    assert [path.usage.completion_tokens for path in cuts] == [0, 8]
+
+
+def test_scores_that_begin_late_leave_early_prefixes_unscored() -> None:
+    (cuts,) = tape(problem(sample("a\nb\nc", scores=(0.4, 0.6)))).prefixes
+    assert [take(path).scores.values for path in cuts] == [(), (), (0.4,)]
+
+
+def test_a_pruned_replay_pays_for_what_was_read() -> None:
+    good = sample("yes\n5", scores=(0.9, 0.9), tokens=6, step_tokens=(3, 3), correct=True)
+    recorded = problem(good, LONG, question_tokens=4)
+
+    def keep(state: State, candidate: Candidate) -> int:
+        assert candidate.estimate is not None
+        return int(candidate.estimate.mean > 0.5)
+
+    outcome = replay(tape(recorded), prune(fixed(2), keep, 2, answer=recorded_answer))
+    assert outcome.chosen.text == "yes\n5"
+    assert [one.path.text for one in outcome.dropped] == ["one\ntwo\n"]
+    assert outcome.usage.completion_tokens == 6 + 5
+    assert outcome.usage.prm_tokens == (4 + 3) + (4 + 6) + (4 + 2) + (4 + 5)
+
+
+def test_pruning_nothing_gives_the_same_answers_as_best_of_n() -> None:
+    recorded = problem(
+        LONG, sample("c\nd", scores=(0.1, 0.7), tokens=20, correct=False), sample("x", scores=(0.5,))
+    )
+    whole = replay(tape(recorded), best_of_n(fixed(3), answer=recorded_answer))
+    read = replay(tape(recorded), prune(fixed(3), lambda state, candidate: 1, answer=recorded_answer))
+    assert {one.path.text for one in read.considered} == {one.path.text for one in whole.considered}
+    assert read.chosen == whole.chosen
+    assert read.usage.completion_tokens == whole.usage.completion_tokens
+
+
+def test_a_verified_pool_has_nothing_to_prune() -> None:
+    outcome = replay(tape(Problem("p", n=4, n_correct=1)), prune(fixed(4), lambda s, c: 0, verify=True))
+    assert take(outcome.chosen).correct
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=5), st.integers(0, 60))
+def test_token_ends_of_prefixes_ascend_to_the_whole(scores: list[float], tokens: int) -> None:
+    text = "\n".join("word" * (i + 1) for i in range(len(scores)))
+    (cuts,) = tape(problem(sample(text, tokens=tokens, scores=tuple(scores)))).prefixes
+    ends = [path.usage.completion_tokens for path in cuts]
+    assert ends == sorted(ends)
+    assert ends[0] == 0
+    assert ends[-1] <= tokens

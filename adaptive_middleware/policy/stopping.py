@@ -31,12 +31,12 @@ class optimal_stopping:
 
     def __call__(self, state: State) -> Decision:
         """A further window of samples, or none at the target or when the gain is too small."""
-        if state.leader is None:
+        if not state.drawn:
             return Decision(1, "the first sample", {"next": state.belief.mean})
-        p = state.leader.probability
+        p = 0.0 if state.leader is None else state.leader.probability
         if p is None:
             return agreement(self.target, self.window)(state)
-        checked = all(candidate.verdict is not None for candidate in state.candidates)
+        checked = bool(state.candidates) and all(one.verdict is not None for one in state.candidates)
         expected = gain(p, state.belief.mean, state.base_rate, inf if checked else self.sharpness)
         price = self._price(state)
         numbers = {
@@ -59,5 +59,4 @@ class optimal_stopping:
     def _price(self, state: State) -> float:
         if not self.per_tokens:
             return self.give_up
-        tokens = sum(candidate.path.usage.completion_tokens for candidate in state.candidates)
-        return self.give_up * tokens / (state.drawn * self.per_tokens)
+        return self.give_up * state.completion_tokens / (state.drawn * self.per_tokens)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from adaptive_middleware.effects import Effect, Flow, Sample, Score
+from adaptive_middleware.effects import Advance, Begin, Drop, Effect, Flow, Sample, Score
 from adaptive_middleware.errors import BudgetError, DeadlineExceeded, SamplerError, TokensExceeded
 from adaptive_middleware.types import Outcome, Path, Request, StepScores, Usage
 
@@ -96,13 +96,19 @@ class _Watch:
         except Exception as error:
             if isinstance(effect, Score) and (self.drawn or not isinstance(error, BudgetError)):
                 return [_rejected(error)] * len(effect.paths)
-            if isinstance(effect, Sample) and self.drawn and not isinstance(error, BudgetError):
-                return [_failed(error)] * effect.n
+            if self.drawn and not isinstance(error, BudgetError):
+                if isinstance(effect, (Sample, Begin)):
+                    return [_failed(error)] * effect.n
+                if isinstance(effect, (Advance, Drop)):
+                    return [replace(path, error=f"{type(error).__name__}: {error}") for path in effect.paths]
             self.passed_on = error
             raise
-        if isinstance(effect, Sample):
-            self.drawn += [path for path in answer if path.error is None]
-            self.usage = sum((path.usage for path in answer), self.usage)
+        if isinstance(effect, (Sample, Advance, Drop)):
+            ended = [
+                path for path in answer if path.done or path.error is not None or isinstance(effect, Drop)
+            ]
+            self.drawn += [path for path in ended if path.done and path.error is None]
+            self.usage = sum((path.usage for path in ended), self.usage)
         return answer
 
 
@@ -117,17 +123,26 @@ class _Limits:
     dearest: int = 0
 
     def ask(self, effect: Effect[Any]) -> Flow[Any]:
-        if not isinstance(effect, Sample):
-            return (yield effect)
-        paths: Sequence[Path] = yield self._granted(effect)
-        costs = [path.usage.completion_tokens for path in paths]
-        self.spent, self.dearest = self.spent + sum(costs), max([self.dearest, *costs])
+        if isinstance(effect, (Sample, Begin)):
+            self._in_time(f"for {effect.n} more samples")
+            effect = self._granted(effect)
+        elif isinstance(effect, Advance):
+            self._in_time("to read open answers on")
+        paths: Sequence[Path] = yield effect
+        if isinstance(effect, (Sample, Advance, Drop)):
+            self._count([path for path in paths if path.done or isinstance(effect, Drop)])
         return paths
 
-    def _granted(self, effect: Sample) -> Sample:
+    def _count(self, ended: Sequence[Path]) -> None:
+        costs = [path.usage.completion_tokens for path in ended]
+        self.spent, self.dearest = self.spent + sum(costs), max([self.dearest, *costs])
+
+    def _in_time(self, what: str) -> None:
         if self.deadline is not None and self.clock() >= self.deadline:
-            message = f"no time left for {effect.n} more samples"
+            message = f"no time left {what}"
             raise DeadlineExceeded(message)
+
+    def _granted(self, effect: Sample | Begin) -> Sample | Begin:
         if self.tokens is None:
             return effect
         limit = effect.request.parameters.get("max_tokens")

@@ -1,4 +1,4 @@
-"""Public doubles: a scripted sampler and a tabled scorer, for your tests and ours.
+"""Public doubles: a scripted sampler and streamer and a tabled scorer, for your tests and ours.
 
 They speak both the synchronous and the asynchronous ports, and need no library.
 """
@@ -46,6 +46,56 @@ class ScriptedSampler:
     async def asample(self, request: Request, n: int) -> list[Path]:
         """As `sample`."""
         return self.sample(request, n)
+
+
+class ScriptedStreamer:
+    r"""Gives the scripted texts step by step; a token is a word.
+
+    An open path carries its whole answer as `raw`. `dropped` records the texts read of dropped answers.
+
+    >>> streamer = ScriptedStreamer(["one\n\ntwo"])
+    >>> opened = streamer.begin(Request("count"), 1)
+    >>> [path.text for path in streamer.advance(Request("count"), opened)]
+    ['one\n\n']
+    """
+
+    def __init__(self, script: Iterable[str | Path | Exception]) -> None:
+        self._sampler = ScriptedSampler(script)
+        self.calls = self._sampler.calls
+        self.dropped: list[str] = []
+
+    def begin(self, request: Request, n: int) -> list[Path]:
+        """The next `n` scripted answers, nothing read of them."""
+        return [Path(done=False, raw=whole) for whole in self._sampler.sample(request, n)]
+
+    def advance(self, request: Request, paths: Sequence[Path]) -> list[Path]:  # noqa: ARG002
+        """Each path one step further; the last step brings the finished answer."""
+        return [_further(path) for path in paths]
+
+    def drop(self, request: Request, paths: Sequence[Path]) -> list[Path]:  # noqa: ARG002
+        """The paths as they are."""
+        self.dropped += [path.text for path in paths]
+        return list(paths)
+
+    async def abegin(self, request: Request, n: int) -> list[Path]:
+        """As `begin`."""
+        return self.begin(request, n)
+
+    async def aadvance(self, request: Request, paths: Sequence[Path]) -> list[Path]:
+        """As `advance`."""
+        return self.advance(request, paths)
+
+    async def adrop(self, request: Request, paths: Sequence[Path]) -> list[Path]:
+        """As `drop`."""
+        return self.drop(request, paths)
+
+
+def _further(path: Path) -> Path:
+    whole = path.raw
+    if not isinstance(whole, Path) or len(path.steps) + 1 >= len(whole.steps):
+        return whole if isinstance(whole, Path) else path
+    steps = whole.steps[: len(path.steps) + 1]
+    return Path(steps, done=False, usage=Usage(completion_tokens=len("".join(steps).split())), raw=whole)
 
 
 class TableScorer:

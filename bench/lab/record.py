@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.lab import judge, measured, paths, scoring, training
+from bench.lab import judge, measured, paths, scoring, text, training
 
 Json = dict[str, Any]
 NAMES = {"calibration": "calibration", "test": "heldout", "tuning": "tuning"}
@@ -35,7 +35,7 @@ def _scored(model: judge.Judge, record: measured.Record) -> tuple[Json, list[Jso
     cuts = [prefix["steps"] for prefix in record["prefixes"]]
     scores = scoring.score(model, record["question"], [[], *texts, *cuts])
     samples = [
-        {**sample, "scores": one, "prm_score": one[-1]}
+        {**sample, "step_tokens": _step_tokens(sample), "scores": one, "prm_score": one[-1]}
         for sample, one in zip(record["samples"], scores[1 : 1 + len(texts)], strict=True)
     ]
     prefixes = [
@@ -44,6 +44,10 @@ def _scored(model: judge.Judge, record: measured.Record) -> tuple[Json, list[Jso
     ]
     kept = {key: record[key] for key in ("id", "question", "level")}
     return {**kept, "samples": samples, "question_score": scores[0][0]}, prefixes
+
+
+def _step_tokens(sample: Json) -> list[int]:
+    return text.step_tokens(sample["text"], sample["step_ends"], sample["tokens"])
 
 
 def main() -> None:

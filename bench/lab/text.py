@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from itertools import pairwise
 
 from transformers import PreTrainedTokenizerFast
 
@@ -64,3 +65,9 @@ def written(tokens: Sequence[int]) -> str:
 def marked(steps: Sequence[str]) -> list[list[int]]:
     """The steps as the PRM reads them: each without its newline, the marker after it."""
     return [[*plain(step.strip("\n")), marker_id()] for step in steps]
+
+
+def step_tokens(sample: str, ends: Sequence[int], tokens: int) -> list[int]:
+    """Tokens of each step of a sampled text; the last one's hold what is left of `tokens`, the end token too."""
+    counts = [len(plain(sample[start:end])) for start, end in pairwise((0, *ends))]
+    return [*counts[:-1], tokens - sum(counts[:-1])]
