@@ -25,12 +25,13 @@ class Measured:
     rollouts: int
     logprobs: Pair | None
     scores: tuple[float, ...]
+    tokens: int | None = None
 
     def example(self) -> Example:
         """The numbers alone, as `calibration.examples.read` gives them."""
         rate = self.success / self.rollouts
-        size = len(self.steps)
-        return Example(self.scores, size, self.done, self.logprobs, rate, self.rollouts, self.problem)
+        size, m = len(self.steps), self.rollouts
+        return Example(self.scores, size, self.done, self.logprobs, rate, m, self.problem, self.tokens)
 
 
 @dataclass(frozen=True, slots=True)

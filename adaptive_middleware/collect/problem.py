@@ -55,7 +55,7 @@ def measure(world: World, prompt: Prompt, size: Size) -> Problem:
     ends[()] = judged
     paths = [(prefix, False, ends[prefix.steps]) for prefix in (Prefix(), *chosen)]
     for answer, verdict in zip(answers, right, strict=True):
-        paths.append((Prefix(answer.steps, answer.logprobs), True, [verdict]))
+        paths.append((Prefix(answer.steps, answer.logprobs, answer.tokens), True, [verdict]))
     scores = _scored(world, prompt, paths)
     return Problem(prompt.id, _rows(prompt, paths, scores), _tally([*asked, *continued], right, ends, scores))
 
@@ -94,8 +94,10 @@ def _rows(prompt: Prompt, paths: Sequence[Judged], scores: Scores) -> tuple[Meas
         known = [verdict for verdict in verdicts if verdict is not None]
         values = scores.get((path.steps, done), ())
         if known and values:
-            ends = (sum(known), len(known))
-            rows.append(Measured(prompt.id, prompt.level, path.steps, done, *ends, path.logprobs, values))
+            ends, size = (sum(known), len(known)), path.tokens
+            rows.append(
+                Measured(prompt.id, prompt.level, path.steps, done, *ends, path.logprobs, values, size)
+            )
     return tuple(rows)
 
 

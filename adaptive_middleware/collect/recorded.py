@@ -43,8 +43,8 @@ def measure_recorded(problem: Recorded, by: Scoring | None) -> Problem:
     rows = [Measured(problem.id, level, (), False, right, total, None, scores[0])] if scores[0] else []
     for sample, own, values in zip(problem.samples, steps, scores[1:], strict=True):
         if values and own:
-            pair = summary(sample.logprobs)
-            rows.append(Measured(problem.id, level, own, True, int(sample.correct), 1, pair, values))
+            pair, tokens = summary(sample.logprobs), None if sample.tokens_estimated else sample.tokens
+            rows.append(Measured(problem.id, level, own, True, int(sample.correct), 1, pair, values, tokens))
     silent = sum(text_answer(sample.text) is None for sample in problem.samples)
     unscored = sum(not values for values in scores)
     tally = Tally(answers=total, right=right, unparsable=silent, unscored=unscored)

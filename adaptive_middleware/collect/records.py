@@ -20,13 +20,16 @@ _CHARACTERS_PER_TOKEN = 4
 class Answer:
     """One drawn answer. `done` is False where its limit cut it: it is then wrong, whatever stands in it.
 
-    `logprobs` is [min, mean] over all tokens, `until` the same up to the end of each step; None where not known.
+    `logprobs` is [min, mean] over all tokens, `until` the same up to the end of each step; `tokens` is the length
+    and `ends` the tokens up to the end of each step; None where not known.
     """
 
     steps: tuple[str, ...]
     done: bool
     logprobs: Pair | None = None
     until: tuple[Pair, ...] | None = None
+    tokens: int | None = None
+    ends: tuple[int, ...] | None = None
 
     @property
     def text(self) -> str:
@@ -44,31 +47,38 @@ class Prefix:
 
     steps: tuple[str, ...] = ()
     logprobs: Pair | None = None
+    tokens: int | None = None
 
     @property
     def text(self) -> str:
-        """What is continued."""
+        """The text so far."""
         return "".join(self.steps)
 
 
 def answer_row(drawn: Drawn) -> dict[str, Any]:
     """An answer as JSON."""
     path = drawn.path
-    known = path.logprobs is not None and bool(drawn.ends)
-    until = [summary(drawn.logprobs_until(k + 1)) for k in range(len(path.steps))] if known else None
-    if until is not None and None in until:
-        until = None
-    return {"steps": path.steps, "done": finished(path), "logprobs": summary(path.logprobs), "until": until}
+    pairs = [summary(drawn.logprobs_until(k + 1)) for k in range(len(path.steps))]
+    return {
+        "steps": path.steps,
+        "done": finished(path),
+        "logprobs": summary(path.logprobs),
+        "until": None if None in pairs else pairs,
+        "tokens": len(path.logprobs or ()) or path.usage.completion_tokens or None,
+        "ends": drawn.ends or None,
+    }
 
 
 def answer_of(row: Mapping[str, Any]) -> Answer:
     """The answer of a JSON row."""
-    pair, until = row["logprobs"], row["until"]
+    pair, until, ends = row["logprobs"], row["until"], row["ends"]
     return Answer(
         tuple(row["steps"]),
         row["done"],
         None if pair is None else (pair[0], pair[1]),
         None if until is None else tuple((low, mean) for low, mean in until),
+        row["tokens"],
+        None if ends is None else tuple(ends),
     )
 
 
@@ -100,11 +110,12 @@ def cuts(answers: Sequence[Answer], most: int, rng: Random) -> list[Prefix]:
     A prefix that several answers share stands here as often as it was drawn, so that the data has prefixes as
     often as they occur; it is continued only once.
     """
-    return [
-        Prefix(answer.steps[:cut], answer.until[cut - 1] if answer.until else None)
-        for answer in answers
-        for cut in _places(len(answer.steps), most, rng)
-    ]
+    return [_prefix(answer, cut) for answer in answers for cut in _places(len(answer.steps), most, rng)]
+
+
+def _prefix(answer: Answer, cut: int) -> Prefix:
+    pair = answer.until[cut - 1] if answer.until else None
+    return Prefix(answer.steps[:cut], pair, answer.ends[cut - 1] if answer.ends else None)
 
 
 def _places(steps: int, most: int, rng: Random) -> list[int]:
