@@ -15,6 +15,7 @@ import typer
 from adaptive_middleware.cli import config_command, report_command
 from adaptive_middleware.cli.audit import audit
 from adaptive_middleware.cli.bench_replay import replay
+from adaptive_middleware.cli.calibrate import calibrate
 from adaptive_middleware.cli.demo import demo
 from adaptive_middleware.errors import AdaptiveError
 
@@ -25,6 +26,7 @@ app.add_typer(config_command.app, name="config")
 app.add_typer(report_command.app, name="report")
 
 app.command("audit")(audit)
+app.command("calibrate")(calibrate)
 app.command("demo")(demo)
 bench.command("replay")(replay)
 
