@@ -18,7 +18,7 @@ from math import isfinite
 from pathlib import Path as File
 from typing import Any
 
-from adaptive_middleware.calibration.features import ANY, WITH_LOGPROBS
+from adaptive_middleware.calibration.features import ANY, NAMES
 from adaptive_middleware.calibration.posthoc import LOWER, UPPER, Calibration, QuantileMap
 from adaptive_middleware.errors import BundleMismatch, CalibrationError
 
@@ -183,7 +183,7 @@ def _sound(found: QuantileMap, levels: int) -> bool:
     """Whether names, lengths and order are such that applying the map can neither fail nor cross."""
     rows = (found.means, *found.quantiles)
     return (
-        set(found.names) <= set(WITH_LOGPROBS)
+        set(found.names) <= set(NAMES)
         and len(found.names) == len(found.weights)
         and all(isfinite(value) for value in (found.bias, *found.weights))
         and len(found.knots) > 0

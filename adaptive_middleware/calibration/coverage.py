@@ -127,7 +127,7 @@ def coverage_lower(calibration: Calibration, examples: Sequence[Example]) -> Cov
         message = "no examples: coverage needs held-out paths with measured success"
         raise CalibrationError(message)
     check(examples)
-    estimates = [calibration.estimate(e.scores, e.steps, e.done, e.logprobs) for e in examples]
+    estimates = [calibration.estimate(e.scores, e.steps, e.done, e.logprobs, e.tokens) for e in examples]
     found = units(examples, [min(int(e.mean * _TENTHS), _TENTHS - 1) for e in estimates])
     quantiles = found.mean(np.array([[value for _, value in e.quantiles] for e in estimates]))
     missed = shares_below(LOWER, *transforms(quantiles, calibration.levels, found.right, found.trials))

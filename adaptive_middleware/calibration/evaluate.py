@@ -62,7 +62,7 @@ def figures(evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
 def _evaluation(calibration: Calibration, own: Sequence[Example]) -> Evaluation:
     truth = [e.success for e in own]
     raw = [e.scores[-1] for e in own]
-    mean = [calibration.estimate(e.scores, e.steps, e.done, e.logprobs).mean for e in own]
+    mean = [calibration.estimate(e.scores, e.steps, e.done, e.logprobs, e.tokens).mean for e in own]
     return Evaluation(
         problems=len({e.group for e in own}),
         paths=len(own),

@@ -1,7 +1,8 @@
 """Calibration data: paths with their raw step scores and how often they ended right.
 
 One JSON object a line on disk (JSONL, or .jsonl.gz):
-`{"problem", "level", "steps": [..], "scores": [..], "done", "success": k, "rollouts": m, "logprobs": [min, mean] | null}`.
+`{"problem", "level", "steps": [..], "scores": [..], "done", "success": k, "rollouts": m, "logprobs": [min, mean] | null,
+"tokens": n | null}`; the last two may be left out.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Example:
     `scores` are in [0, 1]; `steps` is 0 for the question alone, `done` tells a finished answer from a partial
     one. `success` is k/m: the share of `rollouts` continuations that ended right (0 or 1 for a finished answer, however
     often it was judged). `group` is the problem: data is always split by it. `logprobs` are token
-    log-probabilities or the pair [min, mean].
+    log-probabilities or the pair [min, mean]; `tokens` are the completion tokens of the path so far, None or 0
+    where nobody counted.
     """
 
     scores: tuple[float, ...]
@@ -36,6 +38,7 @@ class Example:
     success: float
     rollouts: int
     group: str
+    tokens: int | None = None
 
     @property
     def kind(self) -> str:
@@ -71,6 +74,10 @@ def _problem(example: Example) -> str | None:
         (outside, f"step score {outside[:1]!r} is not in [0, 1]; leave paths with rejected scores out"),
         (example.rollouts < 1, f"rollouts={example.rollouts!r}: at least one is needed"),
         (example.steps < 0, f"steps={example.steps!r}: 0 stands for the question alone"),
+        (
+            example.tokens is not None and example.tokens < 0,
+            f"tokens={example.tokens!r}: a count, or None where unknown",
+        ),
         (not measured, f"success={rate!r} is not a rate in [0, 1]; it is right / rollouts"),
         (
             measured and abs(rate * trials - round(rate * trials)) > 1e-6,
@@ -85,8 +92,12 @@ def _problem(example: Example) -> str | None:
 
 
 def fingerprint(examples: Iterable[Example]) -> str:
-    """SHA-256 of the examples as sorted canonical JSON lines: the same data in any order has the same one."""
-    lines = sorted(json.dumps(astuple(example), separators=(",", ":")) for example in examples)
+    """SHA-256 of the examples as sorted canonical JSON lines: the same data in any order has the same one.
+
+    Unknown `tokens` are left out, so that data without them keeps the fingerprint it had before they were read.
+    """
+    rows = (astuple(example)[: None if example.tokens is not None else -1] for example in examples)
+    lines = sorted(json.dumps(row, separators=(",", ":")) for row in rows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -111,7 +122,7 @@ def read(file: File) -> list[Example]:
 def _row(file: File, number: int, line: str) -> Example:
     try:
         row: Mapping[str, Any] = json.loads(line)
-        logprobs = row.get("logprobs")
+        logprobs, tokens = row.get("logprobs"), row.get("tokens")
         return Example(
             tuple(float(score) for score in row["scores"]),
             len(row["steps"]),
@@ -120,6 +131,7 @@ def _row(file: File, number: int, line: str) -> Example:
             float(row["success"]) / int(row["rollouts"]),
             int(row["rollouts"]),
             str(row["problem"]),
+            None if tokens is None else int(tokens),
         )
     except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
         message = f"{file}:{number}: not a scored prefix ({type(error).__name__}: {error}); see the format"

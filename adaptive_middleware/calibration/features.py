@@ -1,22 +1,29 @@
-"""What the calibrator looks at: a path's kind and a few numbers, each the logit of a probability.
+"""What the calibrator looks at: a path's kind and a few numbers, most of them logits of probabilities.
 
-The raw score of the last step, the lowest and the mean step score, the step count, and, where the sampler
-gives them, the least likely token and the geometric mean probability of the tokens. Only the minimum and the
-mean of the token log-probabilities enter, so a recording needs to keep no more than the pair [min, mean].
+The raw score of the last step, the lowest and the mean step score, the step count, and two groups that a path
+may lack. `logprobs`, where the sampler gives them: the least likely token and the geometric mean probability of
+the tokens. Only the minimum and the mean of the token log-probabilities enter, so a recording needs to keep no
+more than the pair [min, mean]. `length`, where tokens are counted: long answers are wrong more often with some
+models and tasks, and with others not; `selection` finds out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 from math import exp, fsum, isfinite, log, log1p
+from types import MappingProxyType
 
 from adaptive_middleware.errors import CalibrationError
 
 QUESTION, PARTIAL, FINISHED, ANY = "question", "partial", "finished", "any"
 KINDS = (QUESTION, PARTIAL, FINISHED)
 PLAIN = ("last", "min", "mean", "steps", "done")
-WITH_LOGPROBS = (*PLAIN, "logprob_min", "logprob_mean")
-SUFFIX = "+logprobs"
+LOGPROBS, LENGTH = "logprobs", "length"
+GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {LOGPROBS: ("logprob_min", "logprob_mean"), LENGTH: ("length",)}
+)
+NAMES = (*PLAIN, *GROUPS[LOGPROBS], *GROUPS[LENGTH])
 _CLAMP = 1e-6
 
 
@@ -50,12 +57,41 @@ def summary(logprobs: Sequence[float] | None) -> tuple[float, float] | None:
     return (min(logprobs), fsum(finite) / len(finite)) if finite else None
 
 
+def carried(steps: int, logprobs: Sequence[float] | None, tokens: int | None) -> tuple[str, ...]:
+    """The groups that a path carries; the question alone carries none, and 0 tokens are an unknown count.
+
+    >>> carried(2, (-0.5, -0.3), 120), carried(2, None, 120), carried(0, None, 120)
+    (('logprobs', 'length'), ('length',), ())
+    """
+    present = {LOGPROBS: summary(logprobs) is not None, LENGTH: bool(tokens)}
+    return tuple(group for group in GROUPS if steps and present[group])
+
+
+def subsets(groups: Iterable[str]) -> list[tuple[str, ...]]:
+    """Every choice of groups, the largest first, down to none.
+
+    >>> subsets(("logprobs", "length"))
+    [('logprobs', 'length'), ('logprobs',), ('length',), ()]
+    """
+    every = tuple(groups)
+    return [chosen for size in range(len(every), -1, -1) for chosen in combinations(every, size)]
+
+
+def map_name(kind: str, groups: Sequence[str]) -> str:
+    """Name of the map of a kind that reads these groups: `finished+logprobs+length`."""
+    return "+".join((kind, *groups))
+
+
 def features(
-    scores: Sequence[float], steps: int, done: bool, logprobs: tuple[float, float] | None
+    scores: Sequence[float],
+    steps: int,
+    done: bool,
+    logprobs: tuple[float, float] | None,
+    tokens: int | None = None,
 ) -> dict[str, float]:
     """Named features of a path. `scores` are its raw step scores in [0, 1], `logprobs` the pair (min, mean).
 
-    Every probability is clamped to [1e-6, 1 - 1e-6] before its logit. Scores may be fewer than steps (left
+    `tokens` are the completion tokens so far. Every probability is clamped to [1e-6, 1 - 1e-6] before its logit. Scores may be fewer than steps (left
     truncation): the lowest and the mean are then those of the scored steps.
 
     Raises `CalibrationError` when there is no score, or one is NaN or out of range.
@@ -77,6 +113,8 @@ def features(
     if logprobs is not None:
         values["logprob_min"] = _logit(exp(min(logprobs[0], 0.0)))
         values["logprob_mean"] = _logit(exp(min(logprobs[1], 0.0)))
+    if tokens is not None:
+        values["length"] = log1p(tokens)
     return values
 
 

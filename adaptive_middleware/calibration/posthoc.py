@@ -4,7 +4,7 @@ Applied in pure Python; it is data, and `calibration.fit` makes it. For a path, 
 index (bias + weights * features), and reads the mean and each quantile off piecewise-linear curves that all
 share their knots. All curves rise with the index, and at every knot the quantiles ascend with their level,
 so they never cross anywhere. No weight of a score or of a log-probability is negative: a higher score never lowers an
-estimate.
+estimate. The weight of the length may have either sign.
 
 What the numbers mean depends on the kind of path:
 
@@ -22,7 +22,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
-from adaptive_middleware.calibration.features import ANY, SUFFIX, features, kind_of, summary
+from adaptive_middleware.calibration.features import (
+    ANY,
+    LENGTH,
+    LOGPROBS,
+    carried,
+    features,
+    kind_of,
+    map_name,
+    subsets,
+    summary,
+)
 from adaptive_middleware.types import Estimate, Path, StepScores
 
 LOWER, UPPER = 0.1, 0.9
@@ -65,8 +75,8 @@ class Calibration:
     """A calibrator: path and raw step scores in, honest probability out.
 
     `maps` holds one map per kind of path (`question`, `partial`, `finished`) that had enough data, `any` for the
-    others, and each again with `+logprobs` where token log-probabilities were recorded. `levels` ascend and
-    contain 0.1 and 0.9, the levels of `lower` and `upper`; at every index lower <= mean <= upper.
+    others, and each again with `+logprobs`, `+length` or both where these were recorded and held-out problems were
+    predicted better with them. A path gets the map that reads most of what it carries. `levels` ascend and contain 0.1 and 0.9, the levels of `lower` and `upper`; at every index lower <= mean <= upper.
 
     Raises `CalibrationError` for a path without scores, or with a NaN or out-of-range one.
     """
@@ -76,21 +86,31 @@ class Calibration:
 
     def __call__(self, path: Path, scores: StepScores) -> Estimate:
         """Honest probability that `path` ends right; `scores` may be left-truncated (`first` > 0)."""
-        return self.estimate(scores.values, len(path.steps), path.done, path.logprobs)
+        tokens = path.usage.completion_tokens
+        return self.estimate(scores.values, len(path.steps), path.done, path.logprobs, tokens)
 
     def estimate(
-        self, scores: Sequence[float], steps: int, done: bool, logprobs: Sequence[float] | None = None
+        self,
+        scores: Sequence[float],
+        steps: int,
+        done: bool,
+        logprobs: Sequence[float] | None = None,
+        tokens: int | None = None,
     ) -> Estimate:
-        """The estimate from the bare numbers: what `__call__` takes from path and scores."""
-        pair = summary(logprobs) if steps else None
-        chosen = self.maps[self.map_for(kind_of(steps, done), pair is not None)]
-        mean, values = chosen.at(chosen.index(features(scores, steps, done, pair)))
+        """The estimate from the bare numbers: what `__call__` takes from path and scores.
+
+        `tokens` are the completion tokens so far; None or 0 where nobody counted.
+        """
+        groups = carried(steps, logprobs, tokens)
+        chosen = self.maps[self.map_for(kind_of(steps, done), LOGPROBS in groups, LENGTH in groups)]
+        mean, values = chosen.at(chosen.index(features(scores, steps, done, summary(logprobs), tokens)))
         quantiles = tuple(zip(self.levels, values, strict=True))
         return Estimate(mean, values[self.levels.index(LOWER)], values[self.levels.index(UPPER)], quantiles)
 
-    def map_for(self, kind: str, logprobs: bool) -> str:
+    def map_for(self, kind: str, logprobs: bool, length: bool = False) -> str:
         """Name of the map that serves a kind of path, the most specific one there is."""
-        names = (kind + SUFFIX, kind, ANY + SUFFIX, ANY) if logprobs else (kind, ANY)
+        groups = [group for group, told in ((LOGPROBS, logprobs), (LENGTH, length)) if told]
+        names = (map_name(one, chosen) for one in (kind, ANY) for chosen in subsets(groups))
         return next(name for name in names if name in self.maps)
 
 

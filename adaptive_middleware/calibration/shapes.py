@@ -1,7 +1,7 @@
 """The statistical model behind one quantile map: an index, and a Beta distribution along it.
 
 1. Index: logistic regression of success on the standardised features, slightly ridged; weights of scores and
-   log-probabilities are held at >= 0 (L-BFGS-B), those of step count and end are free.
+   log-probabilities are held at >= 0 (L-BFGS-B), those of step count, end and length are free.
 2. Mean: paths are binned by index (equal mass, 0.8 sqrt(n) bins, at most 30), the bins' success rates, shrunk by one
    path of average success, made monotone by isotonic regression (pool adjacent violators).
 3. Spread: in each bin the success probability is Beta(mean * s, (1 - mean) * s). k of m is then
@@ -29,7 +29,7 @@ from adaptive_middleware.calibration.examples import Example
 from adaptive_middleware.calibration.features import features, summary
 from adaptive_middleware.calibration.posthoc import LOWER, UPPER, QuantileMap
 
-_FREE = ("steps", "done")
+_FREE = ("steps", "done", "length")
 _RIDGE = 1e-3
 _BINS_PER_ROOT, _MOST_BINS = 0.8, 30
 _EDGE = 1e-4
@@ -58,14 +58,14 @@ class Shape:
 
 def matrix_of(examples: Sequence[Example], names: Sequence[str]) -> Floats:
     """The named features, one row per example."""
-    rows = [features(e.scores, e.steps, e.done, summary(e.logprobs)) for e in examples]
+    rows = [features(e.scores, e.steps, e.done, summary(e.logprobs), e.tokens) for e in examples]
     return np.array([[row[name] for name in names] for row in rows])
 
 
 def shape(examples: Sequence[Example], matrix: Floats, names: Sequence[str]) -> Shape:
     """The model fitted to examples and their features."""
     success = np.array([example.success for example in examples])
-    weights, bias = _regression(matrix, success, names)
+    weights, bias = regression(matrix, success, names)
     index = bias + matrix @ weights
     bins = _bins(index)
     counts = np.bincount(bins).astype(np.float64)
@@ -103,7 +103,8 @@ def quantile_map(model: Shape, levels: Sequence[float], read_at: Sequence[float]
     )
 
 
-def _regression(matrix: Floats, success: Floats, names: Sequence[str]) -> tuple[Floats, float]:
+def regression(matrix: Floats, success: Floats, names: Sequence[str]) -> tuple[Floats, float]:
+    """Weights of the named features and the bias: the index of a row is bias + row @ weights, a log odds."""
     centre, scale = matrix.mean(axis=0), matrix.std(axis=0)
     used = scale > 1e-9
     design = np.where(used, (matrix - centre) / np.where(used, scale, 1.0), 0.0)

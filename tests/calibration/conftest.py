@@ -4,7 +4,7 @@ import pytest
 
 from adaptive_middleware.calibration.fit import fit
 from adaptive_middleware.calibration.posthoc import Calibration
-from tests.calibration.world import Known, answers, examples, world
+from tests.calibration.world import Known, answers, examples, lengthy, world
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +15,11 @@ def calibration() -> Calibration:
 @pytest.fixture(scope="session")
 def held_out() -> list[Known]:
     return world(300, seed=99)
+
+
+@pytest.fixture(scope="session")
+def long_and_wrong() -> Calibration:
+    return fit(lengthy(100, 8, seed=1, weight=-1.0))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from adaptive_middleware.calibration import metrics
 from adaptive_middleware.calibration.crossfit import crossfit
 from adaptive_middleware.calibration.fit import fit
 from adaptive_middleware.errors import CalibrationError
-from tests.calibration.world import answers, estimated
+from tests.calibration.world import answers, estimated, lengthy
 
 
 def test_each_of_few_problems_gets_a_calibration_fitted_without_it() -> None:
@@ -36,6 +36,11 @@ def test_whole_answer_scores_are_calibrated_out_of_fold() -> None:
 def test_levels_reach_every_fold() -> None:
     fitted = crossfit(answers(11, 10, seed=2), levels=(0.1, 0.9))
     assert {one.levels for one in fitted.values()} == {(0.1, 0.9)}
+
+
+def test_the_asked_evidence_reaches_every_fold() -> None:
+    fitted = crossfit(lengthy(21, 5, seed=2, weight=0.0), levels=(0.1, 0.9), evidence=("length",))
+    assert all("any+length" in one.maps for one in fitted.values())
 
 
 def test_one_fold_would_hold_nothing_out() -> None:

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import json
 from dataclasses import replace
 from math import nan
@@ -28,6 +29,13 @@ def test_a_row_of_the_lab_becomes_an_example(tmp_path: Path) -> None:
     check(expected)
 
 
+def test_the_length_of_a_path_is_read_where_it_was_counted(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_text("\n".join(json.dumps(ROW | more) for more in ({"tokens": 17}, {"tokens": None}, {})))
+    assert [example.tokens for example in read(file)] == [17, None, None]
+    assert Example((0.5,), 1, True, None, 1.0, 1, "p").tokens is None
+
+
 def test_an_example_knows_its_kind_and_its_independent_trials() -> None:
     assert (GOOD.kind, GOOD.trials, GOOD.right) == ("partial", 8, 2)
     finished = replace(GOOD, done=True, success=1.0)
@@ -48,11 +56,18 @@ def test_an_example_knows_its_kind_and_its_independent_trials() -> None:
         (replace(GOOD, done=True), "not a whole number of right ends in 1"),
         (replace(GOOD, logprobs=(nan, nan)), "logprobs="),
         (replace(GOOD, logprobs=()), "logprobs="),
+        (replace(GOOD, tokens=-1), "tokens=-1"),
     ],
 )
 def test_an_unusable_example_is_named_with_its_fault(bad: Example, says: str) -> None:
     with pytest.raises(CalibrationError, match=f"example 1 .problem 'p'.*{says}"):
         check([GOOD, bad])
+
+
+def test_the_fingerprint_of_data_without_lengths_is_what_it_was_before_lengths_were_read() -> None:
+    line = '[[0.5,0.7],2,false,[-0.5,-0.1],0.25,8,"p"]'
+    assert fingerprint([GOOD]) == hashlib.sha256(line.encode()).hexdigest()
+    assert len({fingerprint([replace(GOOD, tokens=tokens)]) for tokens in (None, 0, 17)}) == 3
 
 
 def test_the_fingerprint_knows_the_data_and_not_its_order() -> None:
@@ -70,6 +85,7 @@ def test_the_fingerprint_knows_the_data_and_not_its_order() -> None:
         json.dumps(ROW | {"rollouts": 0}),
         json.dumps(ROW | {"scores": None}),
         json.dumps(ROW | {"steps": 3}),
+        json.dumps(ROW | {"tokens": "many"}),
     ],
 )
 def test_a_garbled_line_is_named_by_file_and_number(tmp_path: Path, line: str) -> None:

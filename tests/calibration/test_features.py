@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_middleware.calibration.features import WITH_LOGPROBS, features, kind_of, summary
+from adaptive_middleware.calibration.features import (
+    GROUPS,
+    NAMES,
+    PLAIN,
+    carried,
+    features,
+    kind_of,
+    map_name,
+    subsets,
+    summary,
+)
 from adaptive_middleware.errors import CalibrationError
 
 logprobs = st.lists(st.floats(-50, 0), min_size=3, max_size=30)
@@ -18,18 +28,39 @@ def test_a_path_without_steps_is_a_question_even_when_it_is_done() -> None:
     assert kind_of(0, True) == "question"
 
 
-def test_features_are_logits_of_the_scores_and_token_probabilities() -> None:
-    found = features((0.9, 0.5, 0.7), 3, False, (log(0.2), log(0.8)))
+def test_features_are_logits_of_the_scores_and_token_probabilities_and_the_logarithm_of_the_length() -> None:
+    found = features((0.9, 0.5, 0.7), 3, False, (log(0.2), log(0.8)), 99)
     expected = {
         "last": odds(0.7), "min": odds(0.5), "mean": odds(0.7), "steps": log1p(3), "done": 0.0,
-        "logprob_min": odds(0.2), "logprob_mean": odds(0.8),
+        "logprob_min": odds(0.2), "logprob_mean": odds(0.8), "length": log(100),
     }  # fmt: skip
     assert found == pytest.approx(expected)
-    assert tuple(found) == WITH_LOGPROBS
+    assert tuple(found) == NAMES == (*PLAIN, *GROUPS["logprobs"], *GROUPS["length"])
 
 
-def test_without_log_probabilities_their_features_are_absent() -> None:
-    assert not any("logprob" in name for name in features((0.5,), 1, True, None))
+def test_without_log_probabilities_or_a_length_their_features_are_absent() -> None:
+    assert tuple(features((0.5,), 1, True, None)) == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("steps", "tokens", "length", "groups"),
+    [
+        (2, (-0.5, -0.1), 30, ("logprobs", "length")),
+        (2, None, 30, ("length",)),
+        (2, (nan,), 0, ()),
+        (2, (-0.5, -0.1), None, ("logprobs",)),
+        (0, (-0.5, -0.1), 30, ()),
+    ],
+)
+def test_a_path_carries_what_is_known_of_it_and_a_question_nothing(
+    steps: int, tokens: tuple[float, ...] | None, length: int | None, groups: tuple[str, ...]
+) -> None:
+    assert carried(steps, tokens, length) == groups
+
+
+def test_maps_are_tried_from_the_most_evidence_to_none() -> None:
+    names = [map_name("finished", groups) for groups in subsets(GROUPS)]
+    assert names == ["finished+logprobs+length", "finished+logprobs", "finished+length", "finished"]
 
 
 def test_certain_scores_and_tokens_are_clamped_before_the_logarithm() -> None:

@@ -82,8 +82,8 @@ def test_whole_answer_scores_alone_calibrate_every_kind_of_path(answer_calibrati
 
 
 def test_each_kind_gets_its_own_map_once_there_is_enough_of_it(calibration: Calibration) -> None:
-    twice = {name for kind in ("partial", "finished", "any") for name in (kind, f"{kind}+logprobs")}
-    assert set(calibration.maps) == {"question", *twice}
+    twice = {name for kind in ("partial", "any") for name in (kind, f"{kind}+logprobs")}
+    assert set(calibration.maps) == {"question", "finished", *twice}
     few = fit(examples(15, seed=4))
     assert set(few.maps) == {"any"}
 

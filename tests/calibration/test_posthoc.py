@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from adaptive_middleware.belief import from_estimate
 from adaptive_middleware.calibration.posthoc import Calibration, QuantileMap
 from adaptive_middleware.errors import CalibrationError
-from adaptive_middleware.types import Path, StepScores
+from adaptive_middleware.types import Estimate, Path, StepScores, Usage
 
 LEVELS = (0.1, 0.5, 0.9)
 scores = st.lists(st.floats(0, 1), min_size=1, max_size=8)
@@ -126,6 +126,41 @@ def test_log_probabilities_change_a_fitted_estimate_and_their_absence_does_not_h
         == calibration.estimate(values, 2, False, ())
         == calibration.estimate(values, 2, False, (float("nan"),))
     )
+
+
+def test_the_most_specific_map_with_a_length_serves() -> None:
+    named = dict.fromkeys(("partial", "partial+length", "any", "any+logprobs+length", "any+length"), CURVES)
+    calibration = Calibration(LEVELS, named)
+    assert calibration.map_for("partial", logprobs=True, length=True) == "partial+length"
+    assert calibration.map_for("finished", logprobs=True, length=True) == "any+logprobs+length"
+    assert calibration.map_for("finished", logprobs=False, length=True) == "any+length"
+    assert calibration.map_for("finished", logprobs=True) == "any"
+
+
+def test_a_path_is_read_with_its_own_length_and_without_one_by_the_plain_map(
+    long_and_wrong: Calibration,
+) -> None:
+    def read(tokens: int) -> Estimate:
+        path = Path(("an answer",), usage=Usage(completion_tokens=tokens))
+        return long_and_wrong(path, StepScores((0.6,)))
+
+    assert read(400).mean < read(40).mean
+    assert read(40) == long_and_wrong.estimate((0.6,), 1, True, None, 40)
+    assert read(0) == long_and_wrong.estimate((0.6,), 1, True)
+    assert long_and_wrong.estimate((0.6,), 0, False, None, 40) == long_and_wrong.estimate((0.6,), 0, False)
+
+
+@given(scores, st.integers(0, 7), st.floats(0, 1), st.integers(0, 10**6))
+def test_a_higher_score_never_lowers_an_estimate_that_reads_the_length(
+    long_and_wrong: Calibration, values: list[float], where: int, higher: float, tokens: int
+) -> None:
+    raised = list(values)
+    raised[where % len(values)] = max(higher, values[where % len(values)])
+    before = long_and_wrong.estimate(values, len(values), True, None, tokens)
+    after = long_and_wrong.estimate(raised, len(values), True, None, tokens)
+    assert before.mean <= after.mean + 1e-9
+    assert [value for _, value in before.quantiles] == sorted(value for _, value in before.quantiles)
+    assert before.lower - 1e-12 <= before.mean <= before.upper + 1e-12
 
 
 def test_a_question_has_no_log_probabilities(calibration: Calibration) -> None:

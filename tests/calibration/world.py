@@ -80,5 +80,23 @@ def answers(problems: int, per_problem: int, seed: int) -> list[Example]:
     return rows
 
 
+def lengthy(problems: int, per_problem: int, seed: int, weight: float) -> list[Example]:
+    """Whole-answer scores of answers whose log odds of being right change by `weight` per standard deviation of log length.
+
+    Problems differ in how long their answers are, which says nothing by itself.
+    """
+    rng = random.Random(seed)
+    rows = []
+    for number in range(problems):
+        level, usual = rng.gauss(0, 1), rng.gauss(4.5, 0.7)
+        for _ in range(per_problem):
+            quality, longer = rng.gauss(0, 1), rng.gauss(0, 1)
+            right = float(rng.random() < sigmoid(level + quality + weight * longer))
+            tokens = round(exp(usual + 0.7 * longer)) + 1
+            score = sigmoid(1.5 * quality + 0.5)
+            rows.append(Example((score,), 1, True, None, right, 1, f"l{seed}-{number}", tokens))
+    return rows
+
+
 def estimated(calibration: Calibration, example: Example) -> Estimate:
-    return calibration.estimate(example.scores, example.steps, example.done, example.logprobs)
+    return calibration.estimate(example.scores, example.steps, example.done, example.logprobs, example.tokens)
