@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, isinf, log
+from math import erfc, exp, isinf, log, sqrt
 
 _CLAMP = 1e-4
 
@@ -30,6 +30,25 @@ def gain(leader: float, chance: float, base_rate: float, sharpness: float) -> fl
         right += max(_sigmoid(prior + shift + sharpness * z) - leader, 0.0)
         wrong += max(_sigmoid(prior - shift + sharpness * z) - leader, 0.0)
     return (chance * right + (1 - chance) * wrong) / len(_NORMAL)
+
+
+def reaches(target: float, chance: float, base_rate: float, sharpness: float) -> float:
+    """Chance that one more sample has a calibrated probability of at least `target`, in the model of `gain`.
+
+    >>> round(reaches(0.5, 0.5, 0.5, 1.0), 6), reaches(0.9, 0.25, 0.5, float("inf"))
+    (0.5, 0.25)
+    """
+    if isinf(sharpness):
+        return chance
+    clipped = min(max(base_rate, _CLAMP), 1 - _CLAMP)
+    wanted = min(max(target, _CLAMP), 1 - _CLAMP)
+    needed = log(wanted / (1 - wanted)) - log(clipped / (1 - clipped))
+    right, wrong = (_tail((needed - sign * sharpness**2 / 2) / sharpness) for sign in (1, -1))
+    return chance * right + (1 - chance) * wrong
+
+
+def _tail(z: float) -> float:
+    return erfc(z / sqrt(2)) / 2
 
 
 def _sigmoid(log_odds: float) -> float:
