@@ -62,7 +62,7 @@ def coverage_curve(calibration: Calibration, examples: Sequence[Example], name: 
         name,
         title,
         finding(levels, shares, intervals),
-        _table(title, calibration, examples),
+        _table(title, found, calibration, examples),
         (4.6, 5.3),
         lambda figure: _draw(figure, found, levels),
     )
@@ -92,10 +92,9 @@ def _inside(levels: Sequence[float], intervals: Sequence[Interval]) -> str:
     )
 
 
-def _table(title: str, calibration: Calibration, examples: Sequence[Example]) -> Table:
+def _table(title: str, found: Transformed, calibration: Calibration, examples: Sequence[Example]) -> Table:
     own = {kind: [e for e in examples if e.kind == kind] for kind in KINDS}
     kinds = {kind: transformed(calibration, rows) for kind, rows in own.items() if rows}
-    found = transformed(calibration, examples)
     columns = ("quantile", "observed below", "95 % interval", "difference", *kinds)
     rows = [
         (

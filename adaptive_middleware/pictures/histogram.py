@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from adaptive_middleware.calibration import metrics
 from adaptive_middleware.pictures.judged import Judged, Side
-from adaptive_middleware.pictures.picture import Picture, Table, percent
+from adaptive_middleware.pictures.picture import Picture, Table, between, percent
 from adaptive_middleware.pictures.resamples import Floats
 from adaptive_middleware.pictures.style import in_percent, mark
 
@@ -81,7 +81,7 @@ def _table(title: str, splits: Sequence[Split]) -> Table:
     columns = ("probability", *(f"{s.side.name}, {what}" for s in splits for what in ("right", "wrong")))
     cells = np.array([shares for s in splits for shares in (s.right, s.wrong)]).T
     rows = [
-        (f"{percent(i / _BINS, 0)} to {percent((i + 1) / _BINS, 0)}", *(percent(cell) for cell in row))
+        (between((i / _BINS, (i + 1) / _BINS), 0), *(percent(cell) for cell in row))
         for i, row in enumerate(cells.tolist())
     ]
     return Table(f"{title}: share of all paths", columns, tuple(rows))

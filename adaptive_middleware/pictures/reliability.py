@@ -83,7 +83,7 @@ def _table(title: str, readings: Sequence[Reading]) -> Table:
     columns = ("prediction", "from", "paths", "predicted", "observed", "95 % interval")
     rows = [
         (
-            f"{percent(b.low, 0)} to {percent(b.high, 0)}",
+            between((b.low, b.high), 0),
             found.side.name,
             f"{len(b.members):,}",
             percent(b.predicted),
