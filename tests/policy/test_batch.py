@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -14,7 +15,7 @@ from adaptive_middleware.policy.batch import batch_size, chance_after, useful
 from adaptive_middleware.policy.gain import reaches
 from adaptive_middleware.policy.prices import Prices
 from adaptive_middleware.testing import answer
-from adaptive_middleware.types import Candidate, Choice, Path, State, StepScores, Usage
+from adaptive_middleware.types import Belief, Candidate, Choice, Path, State, StepScores, Usage
 
 
 def state(*usages: Usage, leader: float = 0.3, scored: int = 0) -> State:
@@ -86,12 +87,15 @@ def test_waiting_counts_like_tokens() -> None:
 
 
 def test_no_sample_of_a_batch_is_drawn_under_its_price() -> None:
-    free = optimal_stopping(0.95, 1e-6, 16, per_tokens=500, prices=Prices(call=2000))
-    dear = optimal_stopping(0.95, 0.1, 16, per_tokens=500, prices=Prices(call=2000))
-    dearest = optimal_stopping(0.95, 5.0, 16, per_tokens=500, prices=Prices(call=2000))
-    known = state(SHORT, leader=0.1)
-    assert free(known).more > dear(known).more or dear(known).more == 0
-    assert dearest(known).more == 0
+    hopeless_or_easy = Belief((0.001, 0.6), (0.5, 0.5))
+    known = replace(state(SHORT, leader=0.1), belief=hopeless_or_easy, base_rate=0.3)
+
+    def drawn(price: float) -> int:
+        policy = optimal_stopping(0.999, price, 32, per_tokens=500, prices=Prices(call=400), sharpness=3.0)
+        return policy(known).more
+
+    assert drawn(1e-6) > drawn(0.1) > 1
+    assert drawn(5.0) == 0
 
 
 def test_process_reward_model_tokens_make_a_sample_dearer() -> None:
