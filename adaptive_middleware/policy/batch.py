@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import expm1, log1p
 
 from adaptive_middleware.types import Belief
 
@@ -32,7 +33,9 @@ def useful(k: int, ends: float) -> float:
     >>> useful(4, 0.0), useful(4, 1.0)
     (4.0, 1.0)
     """
-    return float(k) if ends < 1e-9 else (1 - (1 - ends) ** k) / ends
+    if ends <= 0:
+        return float(k)
+    return 1.0 if ends >= 1 else -expm1(k * log1p(-ends)) / ends
 
 
 def chance_after(belief: Belief, failures: int) -> float:
