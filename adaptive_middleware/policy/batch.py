@@ -22,7 +22,7 @@ def batch_size(cost: Callable[[int], float], ends: float, most: int) -> int:
     best, least = 1, cost(1)
     for k in range(2, most + 1):
         each = cost(k) / useful(k, ends)
-        if each < least:
+        if each < least * (1 - 1e-9):
             best, least = k, each
     return best
 
