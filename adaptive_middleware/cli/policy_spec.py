@@ -10,7 +10,14 @@ from typing import Any
 
 import typer
 
-from adaptive_middleware.policy import agreement, fixed, instance_adaptive, optimal_stopping
+from adaptive_middleware.policy import (
+    agreement,
+    early_stopping,
+    fixed,
+    instance_adaptive,
+    optimal_stopping,
+    score_distribution,
+)
 from adaptive_middleware.ports import Policy
 
 KINDS = MappingProxyType(
@@ -18,9 +25,12 @@ KINDS = MappingProxyType(
         "fixed": fixed,
         "instance-adaptive": instance_adaptive,
         "agreement": agreement,
+        "early-stopping": early_stopping,
+        "score-distribution": score_distribution,
         "optimal-stopping": optimal_stopping,
     }
 )
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType({"method": ("mle", "map")})
 SELECTIONS = ("argmax", "calibrated-vote", "majority", "verified")
 _NUMBERS: Mapping[str, type[int | float]] = MappingProxyType({"int": int, "float": float})
 _OPEN = (lambda value: 0 < value < 1, "strictly between 0 and 1")
@@ -34,7 +44,11 @@ _RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = MappingProxyType(
         "max": _WHOLE,
         "confidence": _OPEN,
         "target": _OPEN,
+        "first": _WHOLE,
         "give_up": _CLOSED,
+        "prior_mu": _CLOSED,
+        "prior_sigma": (lambda value: 0.01 <= value <= 10, "from 0.01 to 10"),
+        "prior_spread": (lambda value: 0 < value <= 10, "above 0 and at most 10"),
         "sharpness": (lambda value: value > 0, "above 0"),
         "per_tokens": (lambda value: value >= 0, "a whole number of at least 0"),
     }
@@ -60,13 +74,15 @@ def parse(text: str) -> Spec:
     kind, _, rest = text.partition(":")
     if kind not in KINDS:
         raise _unknown(text, "policy", kind, KINDS)
-    types = {field.name: _NUMBERS[str(field.type)] for field in fields(KINDS[kind])} | {"max": int}
+    types = {field.name: _NUMBERS.get(str(field.type), float) for field in fields(KINDS[kind])} | {"max": int}
     given: dict[str, Any] = {}
-    select = None
+    select = "majority" if kind == "early-stopping" else None
     for part in filter(None, rest.split(",")):
         name, _, value = part.partition("=")
         if name == "select":
-            select = _selection(text, value)
+            select = _choice(text, "selection", value, SELECTIONS)
+        elif name in types and name in CHOICES:
+            given[name] = _choice(text, name, value, CHOICES[name])
         elif name in types:
             given[name] = _number(text, name, value, types[name])
         else:
@@ -76,9 +92,9 @@ def parse(text: str) -> Spec:
     return Spec(text, policy, select, policy.n if limit is None and isinstance(policy, fixed) else limit)
 
 
-def _selection(text: str, value: str) -> str:
-    if value not in SELECTIONS:
-        raise _unknown(text, "selection", value, SELECTIONS)
+def _choice(text: str, what: str, value: str, valid: tuple[str, ...]) -> str:
+    if value not in valid:
+        raise _unknown(text, what, value, valid)
     return value
 
 

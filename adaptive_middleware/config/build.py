@@ -9,34 +9,44 @@ from pathlib import Path as FilePath
 from adaptive_middleware import lab
 from adaptive_middleware.calibration import bundle
 from adaptive_middleware.calibration.raw import uncalibrated
-from adaptive_middleware.config.checks import wanted
+from adaptive_middleware.config.checks import MAX_SAMPLES, wanted
 from adaptive_middleware.config.dispatch import VerifierOfRule, conditions
 from adaptive_middleware.config.document import Document, KeyPath
 from adaptive_middleware.config.factory import made
 from adaptive_middleware.config.schema import (
-    AgreementPolicy,
     BestOfN,
-    FixedPolicy,
-    InstanceAdaptivePolicy,
     LabPrm,
     Limits,
-    OptimalStoppingPolicy,
     PassThrough,
     PolicyRule,
-    PythonPolicy,
     PythonPrm,
     Settings,
     TransformersPrm,
 )
+from adaptive_middleware.config.stopping import (
+    AgreementPolicy,
+    EarlyStoppingPolicy,
+    FixedPolicy,
+    InstanceAdaptivePolicy,
+    OptimalStoppingPolicy,
+    PythonPolicy,
+    ScoreDistributionPolicy,
+)
 from adaptive_middleware.effects import Strategy
-from adaptive_middleware.policy import agreement, fixed, instance_adaptive, optimal_stopping
+from adaptive_middleware.policy import (
+    agreement,
+    early_stopping,
+    fixed,
+    instance_adaptive,
+    optimal_stopping,
+    score_distribution,
+)
 from adaptive_middleware.ports import Calibrator, Policy, Scorer, Verifier
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.strategies.best_of_n import best_of_n
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.strategies.select import Selection, calibrated_argmax, calibrated_vote, majority_vote
 
-MAX_SAMPLES = 16
 SELECTIONS: dict[str, Selection] = {
     "argmax": calibrated_argmax,
     "calibrated-vote": calibrated_vote,
@@ -116,18 +126,23 @@ def max_samples(policy: BestOfN) -> int:
 
 
 def _policy(config: Config, path: KeyPath, rule: BestOfN, limit: int) -> Policy:
+    policy: Policy
     match rule.policy:
         case FixedPolicy(n=n):
-            return fixed(n)
+            policy = fixed(n)
         case InstanceAdaptivePolicy(confidence=confidence, cap=cap):
-            return instance_adaptive(confidence, cap or limit)
+            policy = instance_adaptive(confidence, cap or limit)
         case AgreementPolicy(confidence=confidence, window=window):
-            return agreement(confidence, window)
+            policy = agreement(confidence, window)
+        case EarlyStoppingPolicy(window=window):
+            policy = early_stopping(window)
+        case ScoreDistributionPolicy() as scores:
+            policy = score_distribution(**scores.model_dump(exclude={"kind"}))
         case OptimalStoppingPolicy() as stopping:
-            return optimal_stopping(**stopping.model_dump(exclude={"kind"}))
+            policy = optimal_stopping(**stopping.model_dump(exclude={"kind"}))
         case PythonPolicy(target=factory, args=args):
-            policy: Policy = made(config.document, path, factory, args)
-            return policy
+            policy = made(config.document, path, factory, args)
+    return policy
 
 
 def _scorer(config: Config) -> Scorer | None:

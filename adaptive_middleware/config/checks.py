@@ -7,13 +7,20 @@ from collections.abc import Iterator
 from adaptive_middleware.config.document import Document, KeyPath, Problem, dotted
 from adaptive_middleware.config.schema import (
     BestOfN,
-    FixedPolicy,
-    InstanceAdaptivePolicy,
     PolicyRule,
     Settings,
     TransformersPrm,
     When,
 )
+from adaptive_middleware.config.stopping import (
+    EarlyStoppingPolicy,
+    FixedPolicy,
+    InstanceAdaptivePolicy,
+    ScoreDistributionPolicy,
+)
+
+MAX_SAMPLES = 16
+PRIOR = {"prior_mu", "prior_sigma", "prior_spread"}
 
 
 def written_problems(document: Document) -> list[Problem]:
@@ -44,7 +51,7 @@ def contradictions(document: Document, settings: Settings) -> list[Problem]:
         if policy.when is not None and policy.when == When():
             found.append(((*path, "when"), "has no condition; give tags, model or call_site"))
         if isinstance(policy, BestOfN):
-            found += _limits(policy, path)
+            found += [*_limits(policy, path), *_unused_prior(policy, path)]
     return [Problem(f"{dotted(path)} {message}", path, document.at(path)) for path, message in found]
 
 
@@ -52,23 +59,46 @@ def _without_prm(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
     has_prm = settings.prm is not None
     if settings.calibration not in {None, "none"} and not has_prm:
         yield ("calibration",), "is given, but there are no scores to calibrate; add 'prm', or remove it"
-    for name, policy in settings.policies.items():
-        if isinstance(policy, BestOfN) and isinstance(policy.policy, InstanceAdaptivePolicy):
-            path = ("policies", name, "policy", "kind")
-            if not has_prm:
-                yield path, "is 'instance-adaptive', which decides from scores; add 'prm', or use 'agreement'"
-            elif not policy.score_question:
-                at = ("policies", name, "score_question")
-                yield at, "is false, but 'instance-adaptive' decides from the question's score; remove it"
+    for name, rule in settings.policies.items():
+        kinds = (InstanceAdaptivePolicy, ScoreDistributionPolicy)
+        if not isinstance(rule, BestOfN) or not isinstance(rule.policy, kinds):
+            continue
+        path, kind = ("policies", name), rule.policy.kind
+        if not has_prm:
+            message = f"is {kind!r}, which decides from scores; add 'prm', or use 'agreement'"
+            yield (*path, "policy", "kind"), message
+        elif kind == "instance-adaptive" and not rule.score_question:
+            message = "is false, but 'instance-adaptive' decides from the question's score; remove it"
+            yield (*path, "score_question"), message
 
 
 def _limits(policy: BestOfN, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    asked, key = wanted(policy)
-    if policy.max_samples is not None and asked is not None and asked > policy.max_samples:
-        more = (
-            f"is {asked}, more than max_samples ({policy.max_samples}) allows; lower it, or raise max_samples"
-        )
+    asked, key = _least(policy)
+    limit = policy.max_samples or wanted(policy)[0] or MAX_SAMPLES
+    if asked > limit:
+        more = f"is {asked}, more than max_samples ({limit}) allows; lower it, or raise max_samples"
         yield (*path, "policy", key), more
+
+
+def _unused_prior(policy: BestOfN, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(policy.policy, ScoreDistributionPolicy) and policy.policy.method == "mle":
+        for key in sorted(policy.policy.model_fields_set & PRIOR):
+            yield (
+                (*path, "policy", key),
+                "is given, but method 'mle' has no prior; remove it, or use method: map",
+            )
+
+
+def _least(policy: BestOfN) -> tuple[int, str]:
+    """The number of samples without which the stopping policy cannot do what it says, and its key."""
+    match policy.policy:
+        case EarlyStoppingPolicy(window=window):
+            return window, "window"
+        case ScoreDistributionPolicy(first=first):
+            return first, "first"
+        case _:
+            asked, key = wanted(policy)
+            return asked or 0, key
 
 
 def wanted(policy: BestOfN) -> tuple[int | None, str]:

@@ -8,30 +8,45 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-Text = Annotated[str, Field(min_length=1)]
-Probability = Annotated[float, Field(gt=0, lt=1)]
-Samples = Annotated[int, Field(ge=1, le=1024)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Tokens = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Target = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Arguments = dict[str, Any]
+from adaptive_middleware.config.fields import (
+    ARGS,
+    TARGET,
+    Arguments,
+    Digest,
+    Model,
+    Samples,
+    Seconds,
+    Target,
+    Text,
+    Tokens,
+)
+from adaptive_middleware.config.stopping import OptimalStoppingPolicy, StoppingPolicy
 
-_TARGET = "Where to import the factory from, as 'package.module:name'. It is called with `args`."
-_ARGS = "Keyword arguments of the factory; any values."
+__all__ = [
+    "BestOfN",
+    "Budget",
+    "LabPrm",
+    "Limits",
+    "PassThrough",
+    "PolicyRule",
+    "Prm",
+    "PythonPrm",
+    "PythonVerifier",
+    "Settings",
+    "StoppingPolicy",
+    "Target",
+    "Text",
+    "TransformersPrm",
+    "When",
+    "json_schema",
+]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
-    )
-
-
-class TransformersPrm(_Model):
+class TransformersPrm(Model):
     """A process reward model in this process, loaded with transformers."""
 
     kind: Literal["transformers"] = Field(description="A local checkpoint, run in this process.")
@@ -57,94 +72,32 @@ class TransformersPrm(_Model):
     )
 
 
-class LabPrm(_Model):
+class LabPrm(Model):
     """The small process reward model that ships with this package (arithmetic word problems only)."""
 
     kind: Literal["lab"] = Field(description="The embedded process reward model, for trying things out.")
 
 
-class PythonPrm(_Model):
+class PythonPrm(Model):
     """Your own scorer: an object with the method `score(request, paths)`."""
 
     kind: Literal["python"] = Field(description="A scorer made by your own factory.")
-    target: Target = Field(description=_TARGET)
-    args: Arguments = Field(default_factory=dict, description=_ARGS)
+    target: Target = Field(description=TARGET)
+    args: Arguments = Field(default_factory=dict, description=ARGS)
 
 
 Prm = Annotated[TransformersPrm | LabPrm | PythonPrm, Field(discriminator="kind")]
 
 
-class FixedPolicy(_Model):
-    """Always the same number of samples: the baseline."""
-
-    kind: Literal["fixed"] = Field(description="Always n samples.")
-    n: Samples = Field(description="Samples of every call.")
-
-
-class InstanceAdaptivePolicy(_Model):
-    """N from the difficulty of the question, decided once (Park et al. 2025)."""
-
-    kind: Literal["instance-adaptive"] = Field(description="N from the question's calibrated difficulty.")
-    confidence: Probability = Field(0.99, description="Wanted probability that one sample at least is right.")
-    cap: Samples | None = Field(
-        None, description="Most samples, however hard the question; else max_samples."
-    )
-
-
-class AgreementPolicy(_Model):
-    """Draw until the leading answer will stay the leader (Adaptive-Consistency); needs no scorer."""
-
-    kind: Literal["agreement"] = Field(description="Stop when the leading answer will stay the leader.")
-    confidence: Probability = Field(0.95, description="Wanted probability that the leader stays ahead.")
-    window: Samples = Field(1, description="Samples drawn at a time.")
-
-
-class OptimalStoppingPolicy(_Model):
-    """Draw while another sample is worth its price: the default."""
-
-    kind: Literal["optimal-stopping"] = Field(
-        description="Stop when sure enough, or when more will not help."
-    )
-    target: Probability = Field(0.95, description="Stop when the best answer is right with this probability.")
-    give_up: Probability = Field(
-        0.01,
-        description="Stop when one more sample gains less than this: its price in probability of success.",
-    )
-    window: Samples = Field(1, description="Samples drawn at a time after the first one.")
-    sharpness: float = Field(
-        1.0,
-        gt=0,
-        description="How far apart the scores of right and wrong answers to one question lie, in standard "
-        "deviations: sqrt(2) times the normal quantile of the AUROC within a question (0.76: 1.0, 0.87: 1.6).",
-    )
-    per_tokens: int = Field(
-        0, ge=0, description="Above 0: give_up is the price of so many completion tokens, not of a sample."
-    )
-
-
-class PythonPolicy(_Model):
-    """Your own policy: a callable from a state to a decision, or to a number of further samples."""
-
-    kind: Literal["python"] = Field(description="A policy made by your own factory.")
-    target: Target = Field(description=_TARGET)
-    args: Arguments = Field(default_factory=dict, description=_ARGS)
-
-
-StoppingPolicy = Annotated[
-    FixedPolicy | InstanceAdaptivePolicy | AgreementPolicy | OptimalStoppingPolicy | PythonPolicy,
-    Field(discriminator="kind"),
-]
-
-
-class PythonVerifier(_Model):
+class PythonVerifier(Model):
     """Your own exact check: an object with the method `verify(request, paths)`."""
 
     kind: Literal["python"] = Field(description="A verifier made by your own factory.")
-    target: Target = Field(description=_TARGET)
-    args: Arguments = Field(default_factory=dict, description=_ARGS)
+    target: Target = Field(description=TARGET)
+    args: Arguments = Field(default_factory=dict, description=ARGS)
 
 
-class When(_Model):
+class When(Model):
     """Which calls a policy is for: all given conditions must hold."""
 
     tags: Annotated[tuple[Text, ...], Field(strict=False, min_length=1)] | None = Field(
@@ -154,20 +107,20 @@ class When(_Model):
     call_site: Text | None = Field(None, description="Pattern of the call site's name, such as 'planner.*'.")
 
 
-class Limits(_Model):
+class Limits(Model):
     """What one call may cost. A call over a limit returns the best answer it has."""
 
     tokens: Tokens | None = Field(None, description="Most completion tokens of all samples of one call.")
     seconds: Seconds | None = Field(None, description="Most wall-clock seconds from the start of the call.")
 
 
-class Budget(_Model):
+class Budget(Model):
     """Limits for every policy that does not set its own."""
 
     per_call: Limits = Field(default_factory=Limits, description="Limits of one call.")
 
 
-class _AnyPolicy(_Model):
+class _AnyPolicy(Model):
     when: When | None = Field(
         None, description="Which calls this policy is for; every policy but `default` needs it."
     )
@@ -207,7 +160,7 @@ class BestOfN(_AnyPolicy):
 PolicyRule = Annotated[PassThrough | BestOfN, Field(discriminator="strategy")]
 
 
-class Settings(_Model):
+class Settings(Model):
     """Configuration of adaptive_middleware: which calls get how much compute."""
 
     version: Annotated[int, Field(ge=1, le=1)] = Field(description="Version of this schema: 1.")

@@ -6,17 +6,29 @@ The classes have lower-case names because they read as words in code and configu
 """
 
 from adaptive_middleware.policy.agreement import agreement, stays_leader
+from adaptive_middleware.policy.allocate import allocate
 from adaptive_middleware.policy.difficulty import instance_adaptive, samples_needed
+from adaptive_middleware.policy.early_stopping import early_stopping
 from adaptive_middleware.policy.fixed import fixed
 from adaptive_middleware.policy.gain import gain
+from adaptive_middleware.policy.prices import Prices, draw_cost, saved_at_once, spent
+from adaptive_middleware.policy.score_distribution import samples_to_exceed, score_distribution
 from adaptive_middleware.policy.stopping import optimal_stopping
 
 __all__ = [
+    "Prices",
     "agreement",
+    "allocate",
+    "draw_cost",
+    "early_stopping",
     "fixed",
     "gain",
     "instance_adaptive",
     "optimal_stopping",
     "samples_needed",
+    "samples_to_exceed",
+    "saved_at_once",
+    "score_distribution",
+    "spent",
     "stays_leader",
 ]

@@ -236,10 +236,37 @@ def test_answers_agree_as_spelled_or_as_meant(tmp_path: Path, answers: str, accu
     assert found["fixed:n=3"]["accuracy"] == accuracy
 
 
+def test_early_stopping_draws_windows_and_votes(scored: Path) -> None:
+    """In order, problem p answers a b a a and q answers b a b c: no window of two agrees before p's second."""
+    name = "early-stopping:window=2"
+    done = run(scored, "--order", "recorded", "--policy", name)
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.split()[0] == name] == ["majority"]
+    row = rows(scored, "--order", "recorded", "--policy", name)[name]
+    assert (row["samples"], row["prm_tokens"], row["accuracy"]) == (4, 0, 0.5)
+    assert rows(scored, "--order", "recorded", "--policy", f"{name},select=argmax")
+
+
+def test_early_stopping_needs_answers_to_vote_on(pool: Path) -> None:
+    done = run(pool, "--policy", "early-stopping")
+    assert done.exit_code == 2
+    assert "selection 'majority' needs what this recording lacks" in " ".join(
+        done.stderr.replace("│", " ").split()
+    )
+
+
+def test_score_distribution_stops_by_the_scores(scored: Path) -> None:
+    """By raw scores, the second sample of p (0.9) and of q (0.8) makes a higher one likely; a target of .1 is passed at once."""
+    easy, hard = "score-distribution:target=0.1,first=1,method=map", "score-distribution:target=0.99,first=2"
+    found = rows(scored, "--calibration", "raw", "--order", "recorded", "--policy", easy, "--policy", hard)
+    assert found[easy]["samples"] == 1
+    assert found[hard]["samples"] == 4
+    assert found[hard]["prm_tokens"] == 40
+
+
 @pytest.mark.parametrize(
     ("policy", "complaint"),
     [
-        ("optimal-stoping", "unknown policy 'optimal-stoping'; did you mean 'optimal-stopping'? valid: fixed, instance-adaptive, agreement, optimal-stopping"),
+        ("optimal-stoping", "unknown policy 'optimal-stoping'; did you mean 'optimal-stopping'? valid: fixed, instance-adaptive, agreement, early-stopping, score-distribution, optimal-stopping"),
         ("beam", "unknown policy 'beam'; valid: fixed"),
         ("fixed:k=2", "unknown field of fixed 'k'; valid: n, max, select"),
         ("agreement:confidense=0.9", "did you mean 'confidence'?"),
@@ -251,6 +278,15 @@ def test_answers_agree_as_spelled_or_as_meant(tmp_path: Path, answers: str, accu
         ("fixed:max=x", "max='x' must be a whole number"),
         ("optimal-stopping:give_up=-1", "give_up='-1' must be from 0 to 1"),
         ("optimal-stopping:give_up=a", "give_up='a' must be from 0 to 1"),
+        ("early-stoping", "did you mean 'early-stopping'?"),
+        ("early-stopping:confidence=0.9", "unknown field of early-stopping 'confidence'; valid: window, max, select"),
+        ("early-stopping:window=1.5", "window='1.5' must be a whole number of at least 1"),
+        ("score-distribution:first=0", "first='0' must be a whole number of at least 1"),
+        ("score-distribution:target=1", "target='1' must be strictly between 0 and 1"),
+        ("score-distribution:method=bayes", "unknown method 'bayes'; valid: mle, map"),
+        ("score-distribution:prior_mu=2", "prior_mu='2' must be from 0 to 1"),
+        ("score-distribution:prior_sigma=0", "prior_sigma='0' must be from 0.01 to 10"),
+        ("score-distribution:prior_spread=0", "prior_spread='0' must be above 0 and at most 10"),
         ("fixed:select=best", "unknown selection 'best'; valid: argmax, calibrated-vote, majority, verified"),
     ],
 )  # fmt: skip

@@ -23,6 +23,7 @@ from adaptive_middleware.calibration.posthoc import Calibration, QuantileMap
 from adaptive_middleware.config import Plan, load
 from adaptive_middleware.config.build import SELECTIONS
 from adaptive_middleware.errors import BundleMismatch, CalibrationError, CheckpointError, ConfigError
+from adaptive_middleware.policy import early_stopping, score_distribution
 from adaptive_middleware.strategies.select import calibrated_argmax, calibrated_vote, majority_vote
 from adaptive_middleware.testing import ScriptedSampler, answer
 from adaptive_middleware.types import Path as Answer
@@ -52,6 +53,25 @@ def strategy(prm: object = SCORES, **keys: Any) -> best_of_n:
         ({"kind": "instance-adaptive", "confidence": 0.9, "cap": 40}, instance_adaptive(0.9, 40), 40),
         ({"kind": "agreement"}, agreement(0.95, 1), 16),
         ({"kind": "agreement", "confidence": 0.8, "window": 4}, agreement(0.8, 4), 16),
+        ({"kind": "early-stopping"}, early_stopping(5), 16),
+        ({"kind": "early-stopping", "window": 3}, early_stopping(3), 16),
+        ({"kind": "score-distribution"}, score_distribution(0.95, 0.95, 3, 1, "mle", 0.8, 0.2, 0.1), 16),
+        (
+            {"kind": "score-distribution", "target": 0.9, "confidence": 0.99, "first": 2, "window": 4},
+            score_distribution(0.9, 0.99, 2, 4),
+            16,
+        ),
+        (
+            {
+                "kind": "score-distribution",
+                "method": "map",
+                "prior_mu": 0.5,
+                "prior_sigma": 0.3,
+                "prior_spread": 0.2,
+            },
+            score_distribution(method="map", prior_mu=0.5, prior_sigma=0.3, prior_spread=0.2),
+            16,
+        ),
         ({"kind": "optimal-stopping"}, optimal_stopping(0.95, 0.01, 1), 16),
         (
             {"kind": "optimal-stopping", "target": 0.9, "give_up": 0.2, "window": 2},
@@ -72,6 +92,8 @@ def test_a_policy_is_built_as_written(written: dict[str, Any], policy: object, l
 
 def test_the_defaults_of_the_configuration_are_those_of_the_policies() -> None:
     assert strategy(policy={"kind": "agreement"}).policy == agreement()
+    assert strategy(policy={"kind": "early-stopping"}).policy == early_stopping()
+    assert strategy(policy={"kind": "score-distribution"}).policy == score_distribution()
     assert strategy().policy == optimal_stopping()
     assert strategy() == best_of_n(optimal_stopping())
 

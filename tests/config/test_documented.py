@@ -12,14 +12,15 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from adaptive_middleware.config import json_schema, load, schema
+from adaptive_middleware.config import json_schema, load, schema, stopping
 from adaptive_middleware.errors import ConfigError
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 MODELS = [
     model
-    for model in vars(schema).values()
-    if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == schema.__name__
+    for module in (schema, stopping)
+    for model in vars(module).values()
+    if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == module.__name__
 ]
 
 
@@ -101,6 +102,38 @@ VERDICTS: list[tuple[dict[str, Any], bool]] = [
         False,
     ),
     ({"version": 1, "policies": {"default": {**BEST, "policy": {"kind": "fixed"}}}}, False),
+    (
+        {"version": 1, "policies": {"default": {**BEST, "policy": {"kind": "early-stopping", "window": 3}}}},
+        True,
+    ),
+    (
+        {"version": 1, "policies": {"default": {**BEST, "policy": {"kind": "early-stopping", "window": 0}}}},
+        False,
+    ),
+    (
+        {
+            "version": 1,
+            "policies": {"default": {**BEST, "policy": {"kind": "score-distribution", "method": "x"}}},
+        },
+        False,
+    ),
+    (
+        {
+            "version": 1,
+            "policies": {"default": {**BEST, "policy": {"kind": "score-distribution", "target": 1}}},
+        },
+        False,
+    ),
+    (
+        {
+            "version": 1,
+            "prm": {"kind": "lab"},
+            "policies": {
+                "default": {**BEST, "policy": {"kind": "score-distribution", "method": "map", "prior_mu": 1}}
+            },
+        },
+        True,
+    ),
     ({"version": 1, "policies": {"default": {**BEST, "select": "vote"}}}, False),
     ({"version": 1, "policies": {"a": {**BEST, "when": {"tags": ["x"], "model": "o*"}}}}, True),
     ({"version": 1, "policies": {"a": {**BEST, "when": {"tags": []}}}}, False),

@@ -164,6 +164,22 @@ PASS: dict[str, object] = {"strategy": "pass-through"}
             "policy.cap is 5, more than max_samples",
         ),
         (
+            policy(max_samples=4, policy={"kind": "early-stopping"}),
+            "policies.default.policy.window is 5, more than max_samples (4) allows; lower it, or raise max_samples",
+        ),
+        (
+            policy(policy={"kind": "early-stopping", "window": 17}),
+            "policy.window is 17, more than max_samples (16) allows",
+        ),
+        (
+            policy(max_samples=2, policy={"kind": "score-distribution"}),
+            "policy.first is 3, more than max_samples (2) allows",
+        ),
+        (
+            policy(policy={"kind": "score-distribution", "prior_mu": 0.5}),
+            "policy.prior_mu is given, but method 'mle' has no prior; remove it, or use method: map",
+        ),
+        (
             policy(score_question=False, policy={"kind": "instance-adaptive"}),
             "score_question is false, but 'instance-adaptive' decides from the question's score",
         ),
@@ -186,11 +202,12 @@ def test_keys_that_contradict_each_other_are_refused(document: dict[str, Any], w
     assert [words in message for message in problems(document)] == [True]
 
 
-def test_instance_adaptive_without_a_process_reward_model_is_refused() -> None:
-    document = policy(policy={"kind": "instance-adaptive"})
+@pytest.mark.parametrize("kind", ["instance-adaptive", "score-distribution"])
+def test_policies_of_scores_without_a_process_reward_model_are_refused(kind: str) -> None:
+    document = policy(policy={"kind": kind})
     del document["prm"]
     (message,) = problems(document)
-    assert "decides from scores; add 'prm', or use 'agreement'" in message
+    assert f"policy.kind is {kind!r}, which decides from scores; add 'prm', or use 'agreement'" in message
 
 
 @pytest.mark.parametrize(
