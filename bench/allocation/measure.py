@@ -17,6 +17,7 @@ from adaptive_middleware.types import Candidate, Verdict
 from bench.allocation.crossfit import folds
 from bench.allocation.curve import Floats, fixed_curve
 from bench.allocation.film import film, walk
+from bench.allocation.open_answers import read
 from bench.allocation.policies import RULES, Play, Rule, Setting, Terms
 from bench.allocation.recordings import Pool
 from bench.allocation.views import Scenes, View, scenes
@@ -60,8 +61,9 @@ def measure(pool: Pool, view: View, rules: Sequence[Rule] = RULES, seed: int = 0
     world = scenes(pool, view, seed)
     curves = {select: _curve(pool, world, select) for _, select in _FIXED[view]}
     fixed = tuple((name, curves[select]) for name, select in _FIXED[view])
-    own = [rule for rule in rules if rule.view is view and (world.asked or not rule.asks)]
-    plain = [(rule, rule.play(Terms(pool.reference, pool.limit))) for rule in own if not rule.learns]
+    own = [rule for rule in rules if rule.view is view and _fits(world, rule)]
+    terms = Terms(pool.reference, pool.limit, tokens=_tokens(world))
+    plain = [(rule, rule.play(terms)) for rule in own if not rule.learns]
     found = dict(
         zip((rule for rule, _ in plain), _played(pool, world, [play for _, play in plain]), strict=True)
     )
@@ -84,7 +86,10 @@ def _played(pool: Pool, world: Scenes, plays: Sequence[Play]) -> list[Floats]:
             films = [film(one, order, select, pool.limit, _asked(problem)) for order in one.orders]
             for index in same:
                 for row, setting in enumerate(plays[index].settings):
-                    walks = [walk(shown, setting.policy, setting.cap) for shown in films]
+                    if setting.keep is None:
+                        walks = [walk(shown, setting.policy, setting.cap) for shown in films]
+                    else:
+                        walks = [read(one, order, select, setting, _asked(problem)) for order in one.orders]
                     found[index][row, column] = np.asarray(walks, dtype=np.float64).mean(axis=0)
     return found
 
@@ -92,13 +97,23 @@ def _played(pool: Pool, world: Scenes, plays: Sequence[Play]) -> list[Floats]:
 def _learned(pool: Pool, world: Scenes, rule: Rule, seed: int) -> Measured:
     fold_of = folds([problem.id for problem in pool.problems], seed)
     plays = [
-        rule.play(Terms(pool.reference, pool.limit, _others(world, fold_of, f)))
+        rule.play(Terms(pool.reference, pool.limit, _others(world, fold_of, f), _tokens(world)))
         for f in range(fold_of.max() + 1)
     ]
     curves: dict[Selection, Floats] = {}
     each = [_curve_of(pool, world, play.select, curves) for play in plays]
     curve = np.stack([each[fold][index] for index, fold in enumerate(fold_of)])
     return Measured(rule.name, plays[0].settings, np.stack(_played(pool, world, plays)), curve)
+
+
+def _fits(world: Scenes, rule: Rule) -> bool:
+    return (world.asked or not rule.asks) and (world.stepwise or not rule.steps)
+
+
+def _tokens(world: Scenes) -> int:
+    """Mean completion tokens of an answer, at least 1."""
+    paths = [path for one in world.reels for path in one.tape.paths]
+    return max(round(float(np.mean([path.usage.completion_tokens for path in paths]))), 1)
 
 
 def _others(world: Scenes, fold_of: NDArray[np.intp], fold: int) -> list[Reel]:

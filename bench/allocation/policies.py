@@ -8,7 +8,8 @@ from itertools import product
 
 from adaptive_middleware.cli.replay_rows import Reel
 from adaptive_middleware.policy import agreement, instance_adaptive, optimal_stopping
-from adaptive_middleware.ports import Policy
+from adaptive_middleware.policy.pruning import worth_finishing
+from adaptive_middleware.ports import Keep, Policy
 from adaptive_middleware.strategies.select import Selection, calibrated_argmax, calibrated_vote, majority_vote
 from bench.allocation.views import View
 
@@ -17,22 +18,27 @@ from bench.allocation.views import View
 class Terms:
     """What a rule is set up for: the reference's N, the most samples there are, and problems to learn from.
 
-    `training` is empty for rules that learn nothing.
+    `tokens` is the mean length of an answer, a unit for prices; `training` is empty for rules that learn nothing.
     """
 
     reference: int
     limit: int
     training: Sequence[Reel] = ()
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A policy with its knobs set, drawing at most `cap` samples; `shown` gives it a row of its own."""
+    """A policy with its knobs set, drawing at most `cap` samples; `shown` gives it a row of its own.
+
+    With `keep`, answers are read step by step, and dropped when it says so.
+    """
 
     label: str
     policy: Policy
     cap: int
     shown: bool = False
+    keep: Keep | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Rule:
     """One rule: the view it reads, and how it plays under given terms.
 
     A rule that `learns` is set up once per fold, with the other folds' problems as `terms.training`.
-    `asks` says that it needs a score of the question alone.
+    `asks` says that it needs a score of the question alone, `steps` that it needs scores of single steps.
     """
 
     name: str
@@ -56,6 +62,7 @@ class Rule:
     play: Callable[[Terms], Play]
     learns: bool = False
     asks: bool = False
+    steps: bool = False
 
 
 def _beta(terms: Terms) -> Play:
@@ -81,25 +88,51 @@ def _instance_adaptive(terms: Terms) -> Play:
     )
 
 
+_PRICES = (0.003, 0.01, 0.02, 0.03, 0.045, 0.07, 0.1)
+_STEEP = (0.02, 0.03, 0.045, 0.06, 0.07, 0.08, 0.1, 0.14)
+
+
 def _stopping(select: Selection) -> Callable[[Terms], Play]:
-    """Optimal stopping over targets and prices; the sharpness stands for an AUROC within problems of .76 or .91."""
+    """Optimal stopping over prices of an answer of mean length; a sharpness is an AUROC within problems.
+
+    1 stands for .76, 2 for .92, 3 for .98.
+    """
 
     def play(terms: Terms) -> Play:
-        grid = product(_caps(terms), (1.0, 1.9), (0.8, 0.95), (0.003, 0.01, 0.02, 0.04))
+        grid = product(_caps(terms), (1.0, 2.0, 3.0), _PRICES)
         return Play(
             select,
             tuple(
                 Setting(
-                    f"target {target:g}, price {price:g}, sharpness {sharpness:g}, cap {cap}",
-                    optimal_stopping(target, price, 1, sharpness),
+                    f"price {price:g}, sharpness {sharpness:g}, cap {cap}",
+                    optimal_stopping(0.97, price, 1, sharpness, terms.tokens),
                     cap,
-                    (target, price, sharpness) == (0.95, 0.01, 1.0) and first,
+                    (price, sharpness) == (0.02, 2.0) and first,
                 )
-                for (first, cap), sharpness, target, price in grid
+                for (first, cap), sharpness, price in grid
             ),
         )
 
     return play
+
+
+def _pruning(terms: Terms) -> Play:
+    """Optimal stopping on open answers, with the same price for finishing one (`worth_finishing`)."""
+    caps = (terms.reference, terms.limit)[-1 if terms.limit > terms.reference else 0 :]
+    grid = product(caps, (2.0, 3.0), _STEEP)
+    return Play(
+        calibrated_argmax,
+        tuple(
+            Setting(
+                f"price {price:g}, sharpness {sharpness:g}, cap {cap}",
+                optimal_stopping(0.97, price, 1, sharpness, terms.tokens),
+                cap,
+                (price, sharpness) == (0.07, 2.0),
+                worth_finishing(price, terms.tokens),
+            )
+            for cap, sharpness, price in grid
+        ),
+    )
 
 
 def _perfect(terms: Terms) -> Play:
@@ -123,6 +156,7 @@ RULES: tuple[Rule, ...] = (
     Rule("IAS, calibrated score", View.both, _instance_adaptive, asks=True),
     Rule("optimal stopping, PRM and log-probabilities, argmax", View.both, _stopping(calibrated_argmax)),
     Rule("optimal stopping, PRM and log-probabilities, weighted vote", View.both, _stopping(calibrated_vote)),
+    Rule("optimal stopping with pruning, argmax", View.both, _pruning, steps=True),
     Rule("optimal stopping, PRM only, argmax", View.scores, _stopping(calibrated_argmax)),
     Rule("optimal stopping, PRM only, weighted vote", View.scores, _stopping(calibrated_vote)),
     Rule("optimal stopping, log-probabilities only, argmax", View.logprobs, _stopping(calibrated_argmax)),
