@@ -1,13 +1,14 @@
 """Unit tests in a process of their own: right code passes, and nothing else does or gets away."""
 
 import os
+import runpy
+import sys
 import time
 from pathlib import Path as File
 
 import pytest
 
 from adaptive_middleware.types import Path, Request, Verdict
-from adaptive_middleware.verify import unit_tests as module
 from adaptive_middleware.verify import unit_tests_runner
 from adaptive_middleware.verify.unit_tests import code_of, unit_tests
 
@@ -89,7 +90,7 @@ def test_blocks_of_other_languages_are_no_code() -> None:
 
 
 def test_an_interpreter_that_cannot_be_started_is_no_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
     found = verdict(RIGHT)
     assert found.passed is None
     assert "could not be started" in found.detail
@@ -100,7 +101,7 @@ def test_the_runner_runs_an_answer_and_its_tests_in_one_place(tmp_path: File) ->
     (tmp_path / "tests.py").write_text(
         TESTS + "def test_more():\n    with open('ran', 'w') as f: f.write('x')\n"
     )
-    here, main = File.cwd(), unit_tests_runner.sys.modules["__main__"]
+    here, main = File.cwd(), sys.modules["__main__"]
     os.chdir(tmp_path)
     try:
         unit_tests_runner.run(tmp_path)
@@ -109,5 +110,22 @@ def test_the_runner_runs_an_answer_and_its_tests_in_one_place(tmp_path: File) ->
             unit_tests_runner.run(tmp_path)
     finally:
         os.chdir(here)
-        unit_tests_runner.sys.modules["__main__"] = main
+        sys.modules["__main__"] = main
     assert (tmp_path / "ran").read_text() == "x"
+
+
+def test_the_runner_limits_itself_and_leaves_its_secret_at_the_end(
+    tmp_path: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: dict[int, tuple[int, int]] = {}
+    resource = unit_tests_runner.resource
+    monkeypatch.setattr(resource, "setrlimit", limits.__setitem__)
+    monkeypatch.setattr(sys, "argv", ["runner", str(tmp_path), "secret", "1.5", "100"])
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    (tmp_path / "answer.py").write_text(RIGHT)
+    (tmp_path / "tests.py").write_text(TESTS)
+    runpy.run_path(str(unit_tests_runner.__file__), run_name="__main__")
+    assert (tmp_path / "done").read_text() == "secret"
+    assert limits[resource.RLIMIT_CPU] == (3, 3)
+    assert limits[resource.RLIMIT_AS] == (100 * 2**20, 100 * 2**20)
+    assert limits[resource.RLIMIT_CORE] == (0, 0)
