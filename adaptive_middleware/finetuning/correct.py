@@ -1,7 +1,7 @@
 """Corrections by kind of path, learned from problems that the training did not see.
 
 For each kind: slope and bias of the mean's logit and a shift of the log spread by maximum (Beta-)binomial likelihood, held
-near no correction by a weak normal prior; then the levels at which the quantiles cover as they should, as
+near no correction by a weak normal prior; a monotone curve from there to the mean, as the post-hoc calibration has; then the levels at which the quantiles cover as they should, as
 `calibration.conformal` finds them. Few problems leave the general correction of all kinds in place.
 """
 
@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import sqrt
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import isotonic_regression, minimize
 from scipy.special import betaln, expit
 
 from adaptive_middleware.calibration.conformal import FEWEST_PROBLEMS
@@ -27,6 +28,7 @@ _INSIDE = (0.002, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.998)
 _GRID = np.linspace(0.005, 0.995, 199)
 _PRIOR = np.array([0.3, 0.5, 1.0])
 _EDGE = 1e-4
+_BINS_PER_ROOT, _MOST_BINS, _SHRINK, _DIGITS = 0.8, 30, 5.0, 6
 
 
 def corrections(reading: Reading, raw: Floats, examples: Sequence[Example]) -> Mapping[str, Correction]:
@@ -58,6 +60,7 @@ def _enough(own: Sequence[Example]) -> bool:
 def _correction(reading: Reading, raw: Floats, examples: Sequence[Example]) -> Correction:
     means, _ = read(reading.shape, raw, reading.levels, Correction())
     fitted = _likeliest(reading, raw, units(examples, _tenths(means)))
+    fitted = replace(fitted, means=_monotone(fitted.slope * raw[:, 0] + fitted.bias, examples))
     means, _ = read(reading.shape, raw, reading.levels, fitted)
     return _conformal(reading, raw, units(examples, _tenths(means)), len({e.group for e in examples}), fitted)
 
@@ -85,7 +88,21 @@ def _likeliest(reading: Reading, raw: Floats, found: Units) -> Correction:
 
     start = np.array([1.0, 0.0, 0.0])
     slope, bias, shift = minimize(cost, start, method="L-BFGS-B", bounds=[(0.05, 5), (-4, 4), (-4, 4)]).x
-    return Correction(float(slope), float(bias), float(shift))
+    return Correction(float(slope), float(bias), (), float(shift))
+
+
+def _monotone(index: Floats, examples: Sequence[Example]) -> tuple[tuple[float, float], ...]:
+    """(index, mean) pairs that both ascend: rates of equal-mass bins, shrunk to the logistic curve, made monotone."""
+    wanted = min(max(int(_BINS_PER_ROOT * sqrt(len(index))), 1), _MOST_BINS)
+    edges = np.unique(np.quantile(index, np.arange(1, wanted) / wanted))
+    bins = np.unique(np.searchsorted(edges, index), return_inverse=True)[1]
+    counts = np.bincount(bins).astype(np.float64)
+    centres = np.bincount(bins, index) / counts
+    success = np.array([example.success for example in examples])
+    rates = (np.bincount(bins, success) + _SHRINK * expit(centres)) / (counts + _SHRINK)
+    means = np.clip(isotonic_regression(rates, weights=counts).x, _EDGE, 1 - _EDGE)
+    pairs = dict(zip(centres.round(_DIGITS).tolist(), means.round(_DIGITS).tolist(), strict=True))
+    return tuple(sorted(pairs.items()))
 
 
 def _conformal(reading: Reading, raw: Floats, found: Units, problems: int, fitted: Correction) -> Correction:

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from random import Random
 from time import monotonic
 
 import numpy as np
 import torch
 
+from adaptive_middleware.calibration.conformal import folds
 from adaptive_middleware.finetuning.correct import corrections
 from adaptive_middleware.finetuning.figures import Figures, figures
 from adaptive_middleware.finetuning.labelled import Labelled, check_trainable, unfinished
 from adaptive_middleware.finetuning.network import Student, student
 from adaptive_middleware.finetuning.recipes import Recipe, Say
-from adaptive_middleware.finetuning.rows import training_rows
-from adaptive_middleware.finetuning.train import train
+from adaptive_middleware.finetuning.rows import TrainingRow, training_rows
+from adaptive_middleware.finetuning.train import Run, train
 from adaptive_middleware.scoring.local import Opened
 from adaptive_middleware.scoring.quantiles import quantile_estimate
-from adaptive_middleware.scoring.quantiles_reading import Reading
+from adaptive_middleware.scoring.quantiles_reading import Floats, Reading
+from adaptive_middleware.scoring.rows import Layout
 from adaptive_middleware.types import Path, StepScores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FineTuned:
-    """A trained student with its corrected reading, the seconds it took, and how many problems taught what."""
+    """A trained student with its corrected reading, the seconds that all took, and how many problems taught it."""
 
     student: Student
     reading: Reading
     opened: Opened
     seconds: float
-    trained_problems: int
-    kept_problems: int
+    problems: int
 
 
 def finetune(  # noqa: PLR0913 - keywords
@@ -41,39 +41,83 @@ def finetune(  # noqa: PLR0913 - keywords
 ) -> FineTuned:  # fmt: skip
     """Fine-tune the opened model (it is changed in place); the same data, recipe and seed give the same one on a CPU.
 
-    `window` is the longest row and `tokens` the most padded tokens computed at once. Raises `CalibrationError` for data that nothing
-    can be learned from and for a loss that is not finite; `ConfigError` and `CheckpointError` as `network.student` does.
+    With `folds`, each fold's problems are first predicted by a student that was trained without them; these predictions teach the
+    corrections, and the student that is returned is trained on all problems (as `calibration.conformal` uses its folds). `window` is the
+    longest row and `tokens` the most padded tokens computed at once. Raises `CalibrationError` for data that nothing can be
+    learned from and for a loss that is not finite; `ConfigError` and `CheckpointError` as `network.student` does.
     """
     usable = list(labelled) if recipe.finished else unfinished(labelled)
     check_trainable(usable)
-    seen, kept = split(usable, recipe.held_out, seed)
-    check_trainable(seen)
+    apart = parts(usable, recipe.folds, seed)
+    for kept in apart:
+        check_trainable(_without(usable, kept))
     started = monotonic()
     torch.manual_seed(seed)
     pupil = student(opened, recipe)
-    window = min(window, opened.window)
-    share = recipe.finished
-    rows = training_rows(seen, opened.family.layout, window, share=share)
-    apart = training_rows(kept, opened.family.layout, window, share=share)
-    train(pupil, rows, apart, seed=seed, tokens=tokens, say=say)
-    reading = pupil.reading
-    if kept:
-        raw = pupil.predicted(apart, len(kept), tokens)
-        reading = replace(reading, corrections=corrections(reading, raw, [one.example for one in kept]))
-    reading = replace(reading, weights=_weights(pupil))
-    problems = [len({one.example.group for one in part}) for part in (seen, kept)]
-    return FineTuned(pupil, reading, opened, monotonic() - started, *problems)
-
-
-def split(labelled: Sequence[Labelled], share: float, seed: int) -> tuple[list[Labelled], list[Labelled]]:
-    """(to train on, kept apart), by problem: the problems are shuffled by `seed`, and `share` of them kept."""
-    problems = sorted({one.example.group for one in labelled})
-    Random(seed).shuffle(problems)  # noqa: S311 - a split of data, not a secret
-    apart = set(problems[: round(share * len(problems))])
-    return (
-        [one for one in labelled if one.example.group not in apart],
-        [one for one in labelled if one.example.group in apart],
+    desk = _Desk(
+        pupil,
+        pupil.state(),
+        usable,
+        opened.family.layout,
+        min(window, opened.window),
+        Run("all problems", seed, tokens, say),
     )
+    reading = Reading(recipe.shape, recipe.levels)
+    if apart:
+        raw = desk.predicted_apart(apart)
+        reading = replace(reading, corrections=corrections(reading, raw, [one.example for one in usable]))
+    desk.train((), "all problems")
+    if recipe.features:
+        weights, scales = (tuple(map(tuple, part)) for part in pupil.weights.detach().cpu().double().tolist())
+        reading = replace(reading, weights=weights, scales=scales)
+    problems = len({one.example.group for one in usable})
+    return FineTuned(pupil, reading, opened, monotonic() - started, problems)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Desk:
+    """A student, how it was before it learned anything, and what it learns from."""
+
+    pupil: Student
+    untaught: Sequence[torch.Tensor]
+    usable: Sequence[Labelled]
+    layout: Layout
+    window: int
+    run: Run
+
+    def rows(self, numbers: Sequence[int]) -> list[TrainingRow]:
+        """Rows of these examples; their `numbers` count within them."""
+        share = self.pupil.recipe.finished
+        return training_rows([self.usable[i] for i in numbers], self.layout, self.window, share=share)
+
+    def train(self, kept: Sequence[int], part: str) -> list[TrainingRow]:
+        """Teach anew, all but the `kept` examples, whose rows are returned."""
+        self.pupil.restore(self.untaught)
+        torch.manual_seed(self.run.seed)
+        apart = set(kept)
+        seen = self.rows([i for i in range(len(self.usable)) if i not in apart])
+        rows = self.rows(kept)
+        train(self.pupil, seen, rows, replace(self.run, part=part))
+        return rows
+
+    def predicted_apart(self, apart: Sequence[Sequence[int]]) -> Floats:
+        """Outputs for every example by a student that was taught without its problem."""
+        raw = np.zeros((len(self.usable), len(self.pupil.recipe.rows)))
+        for number, kept in enumerate(apart, start=1):
+            rows = self.train(kept, f"fold {number} of {len(apart)}")
+            raw[list(kept)] = self.pupil.predicted(rows, len(kept), self.run.tokens)
+        return raw
+
+
+def parts(labelled: Sequence[Labelled], count: int, seed: int) -> list[list[int]]:
+    """Indices of the examples in each of `count` folds, by problem; none for a count of 0."""
+    of = folds([one.example.group for one in labelled], max(count, 1), seed)
+    return [[i for i, one in enumerate(labelled) if of[one.example.group] == fold] for fold in range(count)]
+
+
+def _without(labelled: Sequence[Labelled], kept: Sequence[int]) -> list[Labelled]:
+    apart = set(kept)
+    return [one for i, one in enumerate(labelled) if i not in apart]
 
 
 def scored(
@@ -83,7 +127,7 @@ def scored(
     rows = training_rows(labelled, tuned.opened.family.layout, min(window, tuned.opened.window), share=True)
     raw = tuned.student.predicted(rows, len(labelled), tokens)
     kinds = [one.example.kind for one in labelled]
-    reading = replace(tuned.reading, weights=())  # the student has added the features
+    reading = replace(tuned.reading, weights=(), scales=())  # the student has added the features
     means, quantiles = reading(raw, np.zeros((len(raw), 0)), kinds)
     pairs = [tuple(zip(reading.levels, row, strict=True)) for row in quantiles.tolist()]
     return [StepScores((mean,), quantiles=(pair,)) for mean, pair in zip(means.tolist(), pairs, strict=True)]
@@ -97,9 +141,3 @@ def measured(
     said = [one.quantiles[-1] for one in found if one.quantiles]
     estimates = [quantile_estimate(Path(), one) for one in found]
     return figures(estimates, said, [one.example for one in labelled])
-
-
-def _weights(pupil: Student) -> tuple[tuple[float, ...], ...]:
-    if not pupil.recipe.features:
-        return ()
-    return tuple(tuple(row) for row in pupil.weights.detach().cpu().double().tolist())

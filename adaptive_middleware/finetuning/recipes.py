@@ -20,9 +20,9 @@ class Recipe:
 
     `shape` is one of `scoring.quantiles_reading.SHAPES`, with quantiles at `levels`. Low-rank matrices (`rank`,
     `alpha`, `dropout`) go into the query and value projections of every `every`-th layer and into the head; `trained_output` trains
-    the output layer itself instead of a low-rank change of it. `rate` falls linearly to 0 over `epochs`; `batch` examples make a
-    step. `finished` answers take part or not; with `features` the head is told kind and length of a path. `held_out` is the
-    share of problems that is kept from training to correct the quantiles on (0: no correction).
+    the output layer itself instead of a low-rank change of it. `rate`, and `feature_rate` for the weights of the features, fall linearly to 0 over `epochs`; `batch` examples make a
+    step. `finished` answers take part or not; with `features` the head is told kind, length and log-probabilities of a path. `folds` is how many
+    times a part of the problems is kept from training, to correct the quantiles on (0: no correction).
     """
 
     name: str
@@ -33,12 +33,13 @@ class Recipe:
     dropout: float
     every: int
     rate: float
+    feature_rate: float
     epochs: int
     batch: int
     finished: bool
     features: bool
     trained_output: bool
-    held_out: float
+    folds: int
 
     @property
     def rows(self) -> list[tuple[float, float]]:
@@ -70,13 +71,13 @@ def chosen_layers(layers: int, every: int) -> tuple[int, ...]:
 
 PARK_2025 = Recipe(
     name="park-2025", shape="independent", levels=(0.1, 0.5, 0.9), rank=2, alpha=32, dropout=0.1, every=4, rate=1e-4,
-    epochs=3, batch=32, finished=False, features=False, trained_output=False, held_out=0.0,
+    feature_rate=0.0, epochs=3, batch=32, finished=False, features=False, trained_output=False, folds=0,
 )  # fmt: skip
 """Park et al. 2025 (arXiv 2506.09338) and their code (young-j-park/prm-calibration), as `docs/finetuning.md` compares it."""
 
 MONOTONE = Recipe(
-    name="monotone", shape="beta", levels=LEVELS, rank=8, alpha=16, dropout=0.05, every=1, rate=3e-4,
-    epochs=3, batch=32, finished=True, features=True, trained_output=True, held_out=0.25,
+    name="monotone", shape="beta", levels=LEVELS, rank=4, alpha=16, dropout=0.1, every=2, rate=2e-4,
+    feature_rate=1e-2, epochs=3, batch=32, finished=True, features=True, trained_output=True, folds=3,
 )  # fmt: skip
 """Ours: quantiles that cannot cross, corrected on problems that the training did not see."""
 
@@ -97,8 +98,12 @@ Say = Callable[["Epoch"], None]
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """Progress: epoch `number` of `epochs` is over, its mean training loss, and the loss on the problems kept from training."""
+    """Progress in one `part` (a fold, or all problems): epoch `number` of `epochs` is over.
 
+    With its mean training loss, the loss on the problems kept from this training, and the seconds since it began.
+    """
+
+    part: str
     number: int
     epochs: int
     loss: float
@@ -109,4 +114,4 @@ class Epoch:
         kept = (
             "" if self.held_out_loss is None else f", on problems kept from training {self.held_out_loss:.4f}"
         )
-        return f"epoch {self.number}/{self.epochs}: loss {self.loss:.4f}{kept}, {self.seconds:.0f} s"
+        return f"{self.part}: epoch {self.number}/{self.epochs}: loss {self.loss:.4f}{kept}, {self.seconds:.0f} s"

@@ -31,19 +31,13 @@ def training_rows(
     """Rows for all examples; `numbers` tells which example each position is. With `share`, prefixes ride along.
 
     A causal model's output at a step does not depend on what follows, so a shared row gives the same outputs.
-    A row that had to be cut to fit the window carries only its own last step.
+    A row that had to be cut to fit the window is not shared.
     """
     found = []
-    for members in (
-        _shared(labelled) if share and not layout.per_step else [[i] for i in range(len(labelled))]
-    ):
-        longest = labelled[members[0]]
-        rows, first = render(layout, longest.question, longest.steps, window)
-        own = members if not first else members[:1]
-        ends = [max(len(labelled[i].steps), 1) - first - 1 for i in own]
-        found.append(_row(labelled, own, Row(rows[-1].ids, tuple(rows[-1].positions[end] for end in ends))))
-        if first:
-            found += training_rows([labelled[i] for i in members[1:]], layout, window, share=False)
+    for members in _shared(labelled) if share else [[i] for i in range(len(labelled))]:
+        together = _rendered(labelled, members, layout, window)
+        parts = [together] if together else [_rendered(labelled, [i], layout, window) for i in members]
+        found += [part for part in parts if part]
     return found
 
 
@@ -70,12 +64,20 @@ def micro_batches(rows: Sequence[TrainingRow], tokens: int) -> list[list[Trainin
     return groups
 
 
-def _row(labelled: Sequence[Labelled], members: Sequence[int], row: Row) -> TrainingRow:
+def _rendered(
+    labelled: Sequence[Labelled], members: Sequence[int], layout: Layout, window: int
+) -> TrainingRow | None:
+    """The row of the first member, read at the end of each; None when it had to be cut and has others to carry."""
+    host = labelled[members[0]]
+    rows, first = render(layout, host.question, host.steps, window)
+    if first and len(members) > 1:
+        return None
+    ends = [max(len(labelled[i].steps), 1) - first - 1 for i in members]
     examples = [labelled[i].example for i in members]
     return TrainingRow(
-        row,
+        Row(rows[-1].ids, tuple(rows[-1].positions[end] for end in ends)),
         tuple(members),
-        tuple(described(e.kind, e.steps) for e in examples),
+        tuple(described(e.kind, e.steps, e.logprobs) for e in examples),
         tuple(e.right for e in examples),
         tuple(e.trials for e in examples),
         tuple(e.kind == FINISHED for e in examples),

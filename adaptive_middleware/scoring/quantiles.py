@@ -6,7 +6,7 @@ Pure; `quantiles_local` runs the model. Standard library only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log1p
+from math import exp, fsum, isfinite, isnan, log, log1p
 
 from adaptive_middleware.errors import CalibrationError
 from adaptive_middleware.types import Estimate, Path, StepScores
@@ -14,7 +14,8 @@ from adaptive_middleware.types import Estimate, Path, StepScores
 LOWER, UPPER = 0.1, 0.9
 QUESTION, PARTIAL, FINISHED = "question", "partial", "finished"
 KINDS = (QUESTION, PARTIAL, FINISHED)
-FEATURES = (QUESTION, FINISHED, "steps")
+FEATURES = ("one", QUESTION, FINISHED, "steps", "logprobs", "logprob_min", "logprob_mean")
+_CLAMP, _SCALE = 1e-6, 4.0
 
 
 def kinds_of(path: Path, first: int, count: int) -> tuple[tuple[str, int], ...]:
@@ -34,13 +35,33 @@ def kinds_of(path: Path, first: int, count: int) -> tuple[tuple[str, int], ...]:
     return tuple((last if end == len(path.steps) else PARTIAL, end) for end in ends)
 
 
-def described(kind: str, steps: int) -> tuple[float, ...]:
-    """A path as numbers, in the order of `FEATURES`: is it the question alone, is it finished, ln(1 + steps).
+def described(kind: str, steps: int, logprobs: Sequence[float] | None = None) -> tuple[float, ...]:
+    """A path as numbers, in the order of `FEATURES`.
+
+    A constant, is it the question alone, is it finished, ln(1 + steps), and, from the sampler's token log-probabilities where there
+    are any: that there are, and a quarter of the logits of the least likely token's and of the geometric mean probability.
 
     >>> described("finished", 0)
-    (0.0, 1.0, 0.0)
+    (1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     """
-    return float(kind == QUESTION), float(kind == FINISHED), log1p(steps)
+    pair = summary(logprobs)
+    told = (0.0, 0.0, 0.0) if pair is None else (1.0, _logit(pair[0]), _logit(pair[1]))
+    return 1.0, float(kind == QUESTION), float(kind == FINISHED), log1p(steps), *told
+
+
+def summary(logprobs: Sequence[float] | None) -> tuple[float, float] | None:
+    """(min, mean) of token log-probabilities, read as `calibration.features.summary` reads them."""
+    if not logprobs or any(isnan(value) for value in logprobs):
+        return None
+    if len(logprobs) == 2 and logprobs[0] <= logprobs[1]:
+        return (logprobs[0], logprobs[1])
+    finite = [value for value in logprobs if isfinite(value)]
+    return (min(logprobs), fsum(finite) / len(finite)) if finite else None
+
+
+def _logit(logprob: float) -> float:
+    probability = min(max(exp(min(logprob, 0.0)), _CLAMP), 1 - _CLAMP)
+    return log(probability / (1 - probability)) / _SCALE
 
 
 def quantile_estimate(path: Path, scores: StepScores) -> Estimate:

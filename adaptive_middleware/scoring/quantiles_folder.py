@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import isfinite
@@ -154,9 +154,17 @@ def _reading(found: Mapping[str, Any]) -> Reading:
     return Reading(
         str(found["shape"]),
         tuple(float(level) for level in found["levels"]),
-        tuple(tuple(float(value) for value in row) for row in found["weights"]),
-        {kind: Correction(**values) for kind, values in (found["corrections"] or {}).items()},
+        _rows(found["weights"]),
+        _rows(found["scales"]),
+        {
+            kind: Correction(**{**values, "means": _rows(values["means"])})
+            for kind, values in (found["corrections"] or {}).items()
+        },
     )
+
+
+def _rows(found: Any) -> tuple[tuple[float, ...], ...]:  # noqa: ANN401 - JSON
+    return tuple(tuple(float(value) for value in row) for row in found)
 
 
 def _sound(reading: Reading) -> bool:
@@ -170,8 +178,19 @@ def _sound(reading: Reading) -> bool:
         and LOWER in levels
         and UPPER in levels
         and len(reading.weights) in {0, outputs_of(reading.shape, len(reading.levels))}
-        and all(len(row) == len(FEATURES) and all(map(isfinite, row)) for row in reading.weights)
+        and len(reading.scales) == len(reading.weights)
+        and all(
+            len(row) == len(FEATURES) and all(map(isfinite, row))
+            for row in (*reading.weights, *reading.scales)
+        )
         and set(reading.corrections or {}) <= set(KINDS)
         and all(isfinite(number) for number in numbers)
         and all(0 < one.lower < one.upper < 1 and one.slope > 0 for one in corrections)
+        and all(_ascends(one.means) for one in corrections)
     )
+
+
+def _ascends(means: Sequence[Sequence[float]]) -> bool:
+    """Whether indices ascend strictly, means ascend in [0, 1], and all are finite pairs."""
+    pairs = all(len(one) == 2 and isfinite(one[0]) and 0 <= one[1] <= 1 for one in means)
+    return pairs and all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(means))

@@ -50,7 +50,9 @@ class QuantileScorer:
     def _read(self, path: Path, raw: Raw) -> StepScores:
         outputs = np.array(raw.outputs, dtype=np.float64)
         kinds = kinds_of(path, raw.first, len(raw.outputs))
-        features = np.array([described(kind, steps) for kind, steps in kinds])
+        whole = [path.logprobs if steps == len(path.steps) else None for _, steps in kinds]
+        told = [described(kind, steps, own) for (kind, steps), own in zip(kinds, whole, strict=True)]
+        features = np.array(told)
         means, quantiles = self.reading(outputs, features, [kind for kind, _ in kinds])
         pairs = tuple(tuple(zip(self.reading.levels, row, strict=True)) for row in quantiles.tolist())
         return StepScores(tuple(means.tolist()), first=raw.first, tokens=raw.tokens, quantiles=pairs)

@@ -19,19 +19,21 @@ from adaptive_middleware.scoring.quantiles import LOWER, UPPER
 Floats = npt.NDArray[np.float64]
 SHAPES = ("independent", "increments", "beta")
 _EDGE = 1e-4
-NARROWEST, WIDEST = -3.0, 7.0
+NARROWEST, WIDEST, STEEPEST = -3.0, 7.0, 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
     """What problems that took no part in the training taught about one kind of path.
 
-    The mean's logit becomes `slope` * logit + `bias`; `spread` is added to the logarithm of a Beta's a + b; the 10 % and
-    the 90 % quantile are read at the levels `lower` and `upper` (conformal).
+    `slope` * logit + `bias` is the mean's index; the mean is read off `means`, (index, mean) pairs that both ascend, straight
+    between and constant beyond, or is the index' logistic function where there are none. `spread` is added to the logarithm of a
+    Beta's a + b; the 10 % and the 90 % quantile are read at the levels `lower` and `upper` (conformal).
     """
 
     slope: float = 1.0
     bias: float = 0.0
+    means: tuple[tuple[float, float], ...] = ()
     spread: float = 0.0
     lower: float = LOWER
     upper: float = UPPER
@@ -39,19 +41,24 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How outputs are read: `shape`, the `levels` (ascending), one weight per output (row) and feature, corrections.
+    """How outputs are read: `shape`, the `levels` (ascending), what the features do, corrections.
 
-    `corrections` maps kinds of path to theirs; a kind without one is read as it is.
+    Each output is multiplied by exp(`scales` * features) and `weights` * features are added; both have one row per output, or
+    none. `corrections` maps kinds of path to theirs; a kind without one is read as it is.
     """
 
     shape: str
     levels: tuple[float, ...]
     weights: tuple[tuple[float, ...], ...] = ()
+    scales: tuple[tuple[float, ...], ...] = ()
     corrections: Mapping[str, Correction] | None = None
 
     def completed(self, outputs: Floats, features: Floats) -> Floats:
-        """The outputs (rows: paths) with what the features add to them."""
-        return outputs + features @ np.array(self.weights).T if self.weights else outputs
+        """The outputs (rows: paths) with what the features do to them."""
+        if not self.weights:
+            return outputs
+        factors = np.exp(np.clip(features @ np.array(self.scales).T, -STEEPEST, STEEPEST))
+        return np.asarray(outputs * factors + features @ np.array(self.weights).T)
 
     def __call__(self, outputs: Floats, features: Floats, kinds: Sequence[str]) -> tuple[Floats, Floats]:
         """Means, and quantiles with one row per path and one column per level."""
@@ -79,7 +86,10 @@ def read(shape: str, raw: Floats, levels: Sequence[float], correction: Correctio
     if shape == "independent":
         found = expit(raw)
         return found[:, middle], found
-    means = np.clip(expit(correction.slope * raw[:, 0] + correction.bias), _EDGE, 1 - _EDGE)
+    index = correction.slope * raw[:, 0] + correction.bias
+    curve = np.array(correction.means).reshape(-1, 2)
+    found = np.interp(index, curve[:, 0], curve[:, 1]) if correction.means else expit(index)
+    means = np.clip(found, _EDGE, 1 - _EDGE)
     read_at = corrected_levels(levels, correction)
     if shape == "beta":
         return means, beta_quantiles(means, raw[:, 1] + correction.spread, read_at)
