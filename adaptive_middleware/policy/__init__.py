@@ -11,7 +11,7 @@ from adaptive_middleware.policy.difficulty import instance_adaptive, samples_nee
 from adaptive_middleware.policy.early_stopping import early_stopping
 from adaptive_middleware.policy.fixed import fixed
 from adaptive_middleware.policy.gain import gain
-from adaptive_middleware.policy.prices import Prices, draw_cost, saved_at_once, spent
+from adaptive_middleware.policy.prices import Prices, draw_cost
 from adaptive_middleware.policy.score_distribution import samples_to_exceed, score_distribution
 from adaptive_middleware.policy.stopping import optimal_stopping
 
@@ -27,8 +27,6 @@ __all__ = [
     "optimal_stopping",
     "samples_needed",
     "samples_to_exceed",
-    "saved_at_once",
     "score_distribution",
-    "spent",
     "stays_leader",
 ]

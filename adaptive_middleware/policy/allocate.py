@@ -44,7 +44,7 @@ def allocate(  # noqa: PLR0913 - the limits of one budget, by name
     (2, 1, 0)
     """
     prices = (1,) * len(beliefs) if costs is None else tuple(costs)
-    most = total_budget if maximum is None else maximum
+    most = max(total_budget, minimum) if maximum is None else maximum
     _check(len(beliefs), total_budget, prices, minimum, most)
     left = total_budget - minimum * sum(prices)
     counts, failing = [minimum] * len(beliefs), [_failing(belief, minimum) for belief in beliefs]

@@ -20,13 +20,14 @@ class early_stopping:
 
     def __call__(self, state: State) -> Decision:
         """What the open window lacks, a further window, or none once a window is unanimous."""
-        missing = -state.drawn % self.window
+        finished = len(state.candidates)
+        missing = -finished % self.window
         if missing:
             because = f"{missing} more complete a window of {self.window}"
-            return Decision(missing, because, {"drawn": state.drawn, "window": self.window})
-        answers = {candidate.answer for candidate in state.candidates[state.drawn - self.window :]}
-        numbers = {"answers": len(answers), "drawn": state.drawn, "window": self.window}
-        if not state.drawn:
+            return Decision(missing, because, {"finished": finished, "window": self.window})
+        answers = {candidate.answer for candidate in state.candidates[finished - self.window :]}
+        numbers = {"answers": len(answers), "finished": finished, "window": self.window}
+        if not finished:
             return Decision(self.window, f"the first window of {self.window} samples", numbers)
         if None in answers:
             return Decision(self.window, f"the last window of {self.window} lacks an answer", numbers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adaptive_middleware.types import Candidate, Usage
+from adaptive_middleware.types import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,6 @@ class Prices:
     cached: float = 0.0
     prm: float = 0.0
     call: float = 0.0
-
-
-def spent(candidates: Sequence[Candidate]) -> list[Usage]:
-    """What each candidate cost, its process reward model tokens included: the `past` of `draw_cost`."""
-    return [
-        one.path.usage + Usage(prm_tokens=0 if one.scores is None else one.scores.tokens)
-        for one in candidates
-    ]
 
 
 def draw_cost(
@@ -53,15 +45,3 @@ def draw_cost(
     sample = prices.completion * total.completion_tokens + prices.prm * total.prm_tokens
     once = prices.prompt * (prompt - cached) + prices.cached * cached
     return prices.call + requests * once + k * sample / max(len(past), 1)
-
-
-def saved_at_once(prices: Prices, past: Sequence[Usage], k: int) -> float:
-    """What `k` (>= 1) samples cost less in one request than one after the other: k - 1 prompts and waits.
-
-    Drawing at once is worth it while this is more than the price of the samples that drawing one at a time
-    would not have needed.
-
-    >>> saved_at_once(Prices(prompt=0.5, call=20), [Usage(prompt_tokens=100, requests=1)], 4)
-    210.0
-    """
-    return k * draw_cost(prices, past, 1) - draw_cost(prices, past, k)

@@ -53,10 +53,9 @@ class score_distribution:
 
     def __call__(self, state: State) -> Decision:
         """The first samples, what is missing to N, or none."""
-        if state.drawn < self.first:
-            return Decision(
-                self.first - state.drawn, f"the first {self.first} samples", {"drawn": state.drawn}
-            )
+        finished = len(state.candidates)
+        if finished < self.first:
+            return Decision(self.first - finished, f"the first {self.first} samples", {"finished": finished})
         scores = [one.estimate.mean for one in state.candidates if one.estimate is not None]
         if not scores:
             return agreement(self.confidence, self.window)(state)

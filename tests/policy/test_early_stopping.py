@@ -54,7 +54,7 @@ def test_the_decision_says_why() -> None:
     assert decide("aa-", 3).because == "the last window of 3 lacks an answer"
     assert decide("aaa", 3).because == "all 3 samples of the last window agree"
     assert decide("aaab", 3).because == "2 more complete a window of 3"
-    assert dict(decide("aba", 3).numbers) == {"answers": 2, "drawn": 3, "window": 3}
+    assert dict(decide("aba", 3).numbers) == {"answers": 2, "finished": 3, "window": 3}
 
 
 @given(answers=st.text("ab-", max_size=24), window=st.integers(1, 6))
