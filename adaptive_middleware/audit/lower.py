@@ -33,6 +33,11 @@ def lower_coverage(estimates: Sequence[Estimate], examples: Sequence[Example]) -
     """Coverage of estimates of at least one example, one of each; None when an estimate has no quantiles."""
     if not all(estimate.quantiles for estimate in estimates):
         return None
+    return coverage_of(estimates, examples)
+
+
+def coverage_of(estimates: Sequence[Estimate], examples: Sequence[Example]) -> LowerCoverage:
+    """Coverage of estimates with quantiles at the same levels, of at least one example."""
     found = units(examples, [min(int(e.mean * _TENTHS), _TENTHS - 1) for e in estimates])
     levels = [level for level, _ in estimates[0].quantiles]
     quantiles = found.mean(np.array([[value for _, value in e.quantiles] for e in estimates]))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from adaptive_middleware.audit.better import FEWEST, Compared, better, compared
-from adaptive_middleware.audit.contest import Contender, Played, default, rivals, stage
+from adaptive_middleware.audit.better import FEWEST, better, compared
+from adaptive_middleware.audit.contest import Contender, Played, Stage, default, rivals, stage
 from adaptive_middleware.audit.error import bias, calibration_error
 from adaptive_middleware.audit.findings import Findings, findings
 from adaptive_middleware.audit.lower import lower_coverage
-from adaptive_middleware.audit.recalibrate import Recalibrated, recalibrated
+from adaptive_middleware.audit.recalibrate import recalibrated, refitted
 from adaptive_middleware.audit.result import Audit, InUse, Policies, Questions
 from adaptive_middleware.audit.signal import Signal, signal
 from adaptive_middleware.audit.traffic import Scored, Traffic, estimates_of, judged
 from adaptive_middleware.audit.verdict import TOLERANCE, UNJUDGED, verdict
+from adaptive_middleware.calibration.posthoc import Calibration
 from adaptive_middleware.errors import CalibrationError
 from adaptive_middleware.ports import Calibrator
+from adaptive_middleware.replay import once
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,9 @@ def audit_recording(
     tick("measuring the calibration")
     found = _findings(traffic, calibrate, settings)
     tick("recalibrating")
-    after, missing = _recalibrated(traffic, settings.seed)
-    played = _play(traffic, calibrate, settings, tick)
-    policies, few = _policies(played, len(traffic.tapes), settings.seed)
+    fitted, missing = _refitted(traffic, settings.seed)
+    ready = stage(traffic.tapes, calibrate, repeats=settings.repeats, seed=settings.seed)
+    played = _play(ready, settings, tick)
     return Audit(
         kind="recording",
         n=len(traffic.answers),
@@ -55,9 +57,9 @@ def audit_recording(
         findings=found,
         questions=_questions(traffic.questions, calibrate, settings.seed),
         signal=_signal(traffic, played, settings.seed),
-        policies=policies,
-        after=after,
-        notes=(*traffic.notes, *missing, *few),
+        policies=_policies(played, _recalibrated_use(ready, played[0].contender, fitted), settings.seed),
+        after=None if fitted is None else recalibrated(traffic, fitted, settings.seed),
+        notes=(*traffic.notes, *missing, *_few(traffic)),
     )
 
 
@@ -69,21 +71,18 @@ def _findings(traffic: Traffic, calibrate: Calibrator, settings: Settings) -> Fi
     return findings(judged(traffic.answers, estimates), coverage, settings.seed, ordered=traffic.timed)
 
 
-def _recalibrated(traffic: Traffic, seed: int) -> tuple[Recalibrated | None, tuple[str, ...]]:
+def _refitted(traffic: Traffic, seed: int) -> tuple[Mapping[str, Calibration] | None, tuple[str, ...]]:
     if not traffic.answers:
         return None, ("no scores are recorded: no probability can be audited; votes are still compared",)
     try:
-        return recalibrated(traffic, seed), ()
+        return refitted(traffic, seed), ()
     except CalibrationError as error:
         return None, (f"what recalibration would give is unknown: {error}",)
 
 
-def _play(
-    traffic: Traffic, calibrate: Calibrator, settings: Settings, tick: Callable[[str], None]
-) -> list[Played]:
+def _play(ready: Stage, settings: Settings, tick: Callable[[str], None]) -> list[Played]:
     """The policy in use, then its rivals."""
-    ready = stage(traffic.tapes, calibrate, repeats=settings.repeats, seed=settings.seed)
-    usual = default(traffic.tapes)
+    usual = default(ready.tapes)
     contenders = [settings.policy or usual, *rivals(usual.limit, scored=ready.scored)]
     played = []
     for number, contender in enumerate(contenders, 1):
@@ -92,16 +91,34 @@ def _play(
     return played
 
 
-def _policies(played: Sequence[Played], problems: int, seed: int) -> tuple[Policies, tuple[str, ...]]:
-    used, others = played[0], played[1:]
-    columns = (used.correct, used.samples, used.tokens, used.prm_tokens)
-    in_use = InUse(used.contender.name, *(float(column.mean()) for column in columns))
-    found = compared(used, others, seed)
-    winner: Compared | None = better(found)
-    if problems >= FEWEST:
-        return Policies(in_use, tuple(found), winner), ()
-    few = f"{problems} problems are too few to recommend a policy: at least {FEWEST} are needed"
-    return Policies(in_use, tuple(found), None), (few,)
+def _recalibrated_use(
+    ready: Stage, contender: Contender, fitted: Mapping[str, Calibration] | None
+) -> Played | None:
+    """The policy in use, with calibrations that were fitted to the other problems; unscored problems keep theirs."""
+    if fitted is None:
+        return None
+    calibrators = tuple(
+        once(fitted[group], one) if (group := str(one.request.run_id)) in fitted else known
+        for one, known in zip(ready.tapes, ready.calibrators, strict=True)
+    )
+    return replace(ready, calibrators=calibrators).play(contender)
+
+
+def _policies(played: Sequence[Played], after: Played | None, seed: int) -> Policies:
+    found = compared(played[0], played[1:], seed)
+    winner = better(found) if len(played[0].correct) >= FEWEST else None
+    return Policies(_means(played[0]), tuple(found), winner, None if after is None else _means(after))
+
+
+def _means(played: Played) -> InUse:
+    columns = (played.correct, played.samples, played.tokens, played.prm_tokens)
+    return InUse(played.contender.name, *(float(column.mean()) for column in columns))
+
+
+def _few(traffic: Traffic) -> Iterator[str]:
+    problems = len(traffic.tapes)
+    if problems < FEWEST:
+        yield f"{problems} problems are too few to recommend a policy: at least {FEWEST} are needed"
 
 
 def _signal(traffic: Traffic, played: Sequence[Played], seed: int) -> Signal | None:

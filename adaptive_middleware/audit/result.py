@@ -26,11 +26,15 @@ class InUse:
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """The policy in use, its rivals beside it, and the rival that would have been better, if any."""
+    """The policy in use, its rivals beside it, and the rival that would have been better, if any.
+
+    `recalibrated` is the policy in use with a calibration fitted to other problems of this traffic.
+    """
 
     in_use: InUse
     rivals: tuple[Compared, ...]
     better: Compared | None
+    recalibrated: InUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +83,27 @@ def plain(audit: Audit) -> dict[str, Any]:
         "notes": list(audit.notes),
         "kind": audit.kind,
         **_details(found),
-        "question": None if audit.questions is None else asdict(audit.questions),
+        "question": None if audit.questions is None else _questions(audit.questions),
         "prm": None if audit.signal is None else _signal(audit.signal),
         "policy": None if audit.policies is None else asdict(audit.policies.in_use),
         "rivals": [] if audit.policies is None else [_rival(one) for one in audit.policies.rivals],
         "better_policy_config": None if better is None else config(better),
-        "after_recalibration": None if audit.after is None else asdict(audit.after),
+        "after_recalibration": _after(audit),
     }
 
 
 def config(better: Compared) -> str:
     """The recommended policy as a part of a configuration file, in YAML."""
     rival = better.rival
-    rule = f"policy: {rival.config}, select: {rival.select}, max_samples: {rival.limit}"
-    return f"policies:\n  default: {{strategy: best-of-n, {rule}}}\n"
+    lines = (
+        "policies:",
+        "  default:",
+        "    strategy: best-of-n",
+        f"    policy: {rival.config}",
+        f"    select: {rival.select}",
+        f"    max_samples: {rival.limit}",
+    )
+    return "\n".join(lines) + "\n"
 
 
 def _details(found: Findings | None) -> dict[str, Any]:
@@ -109,6 +120,18 @@ def _details(found: Findings | None) -> dict[str, Any]:
         "coverage_ci95": None if coverage is None else [coverage.low, coverage.high],
         "drift": None if found.drift is None else asdict(found.drift),
     }
+
+
+def _questions(questions: Questions) -> dict[str, Any]:
+    return asdict(questions) | {"ece_ci95": list(questions.ece_ci95)}
+
+
+def _after(audit: Audit) -> dict[str, Any] | None:
+    if audit.after is None:
+        return None
+    used = None if audit.policies is None else audit.policies.recalibrated
+    values = asdict(audit.after) | {"ece_ci95": list(audit.after.ece_ci95)}
+    return {**values, "policy": None if used is None else asdict(used)}
 
 
 def _signal(signal: Signal) -> Mapping[str, Any]:

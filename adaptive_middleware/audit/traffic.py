@@ -79,7 +79,9 @@ def read_traffic(file: File) -> Traffic:
     tapes = tuple(tape(problem) for problem in sampled)
     answers = tuple(scored for one in tapes for scored in _answers(one))
     questions = tuple(_question(one) for one in tapes if one.question.values)
-    notes = _notes(len(problems) - len(sampled), sum(len(one.paths) for one in tapes) - len(answers))
+    notes = _notes(
+        len(problems) - len(sampled), sum(len(one.paths) for one in tapes) - len(answers) if answers else 0
+    )
     return Traffic(tapes, answers, questions, timed, tuple(notes))
 
 

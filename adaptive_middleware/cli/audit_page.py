@@ -32,6 +32,7 @@ def show(asked: Asked, made: Made) -> None:
     for line in _further(audit, made):
         console.print(line)
     if audit.policies is not None:
+        console.print()
         console.print(_contest(audit.policies, asked.repeats))
         console.print(_recommended(audit.policies))
     for note in audit.notes:
@@ -84,7 +85,8 @@ def _measured(found: Findings, tolerance: float) -> Table:
 
 
 def _further(audit: Audit, made: Made) -> Iterator[str]:
-    yield ""
+    if audit.findings is not None:
+        yield ""
     if audit.questions is not None:
         asked = audit.questions
         covered = "" if asked.coverage_lower10 is None else f", coverage {asked.coverage_lower10:.1%}"
@@ -115,7 +117,6 @@ def _signal(signal: Signal) -> Iterator[str]:
     )
     if signal.worse_than_voting:
         yield "[bold red]The process reward model does worse than voting on this traffic.[/]"
-    yield ""
 
 
 def _contest(policies: Policies, repeats: int) -> Table:
@@ -123,8 +124,9 @@ def _contest(policies: Policies, repeats: int) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in ("policy", "accuracy", "difference", "interval", "samples", "tokens", "PRM tokens", ""):
         table.add_column(name, justify="left" if name in {"policy", ""} else "right", no_wrap=True)
-    used = policies.in_use
-    table.add_row(f"{used.name} (in use)", f"{used.accuracy:.1%}", "", "", f"{used.samples:.1f}", f"{used.tokens:.0f}", f"{used.prm_tokens:.0f}")  # fmt: skip
+    for used, what in ((policies.in_use, "in use"), (policies.recalibrated, "recalibrated")):
+        if used is not None:
+            table.add_row(f"{used.name} ({what})", f"{used.accuracy:.1%}", "", "", f"{used.samples:.1f}", f"{used.tokens:.0f}", f"{used.prm_tokens:.0f}")  # fmt: skip
     for one in policies.rivals:
         low, high = one.gain_ci95
         table.add_row(

@@ -11,7 +11,7 @@ import typer
 from adaptive_middleware import lab
 from adaptive_middleware.audit.contest import SELECTIONS, Contender, default, largest
 from adaptive_middleware.audit.lines import is_store
-from adaptive_middleware.audit.recalibrate import new_bundle, recalibrated
+from adaptive_middleware.audit.recalibrate import new_bundle, recalibrated, refitted
 from adaptive_middleware.audit.recording_audit import Settings, audit_recording
 from adaptive_middleware.audit.result import Audit
 from adaptive_middleware.audit.store import read_store
@@ -134,7 +134,8 @@ def _contender(spec: Spec, traffic: Traffic) -> Contender:
 def _write(file: Path, found: Audit, traffic: Traffic, bundle: Bundle, seed: int) -> CalibrationError | None:
     """Write the new bundle whole, or say why there is none; the audit is shown either way."""
     try:
-        save(new_bundle(traffic, bundle, found.after or recalibrated(traffic, seed), seed), file)
+        figures = found.after or recalibrated(traffic, refitted(traffic, seed), seed)
+        save(new_bundle(traffic, bundle, figures, seed), file)
     except (CalibrationError, OSError) as error:
         return CalibrationError(f"{file} is not written: {error}")
     return None
