@@ -17,6 +17,7 @@ from adaptive_middleware.cli.audit import audit
 from adaptive_middleware.cli.bench_replay import replay
 from adaptive_middleware.cli.calibrate import calibrate
 from adaptive_middleware.cli.demo import demo
+from adaptive_middleware.cli.finetune import finetune
 from adaptive_middleware.errors import AdaptiveError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -28,6 +29,7 @@ app.add_typer(report_command.app, name="report")
 app.command("audit")(audit)
 app.command("calibrate")(calibrate)
 app.command("demo")(demo)
+app.command("finetune")(finetune)
 bench.command("replay")(replay)
 
 

@@ -57,10 +57,8 @@ def _note(text: str) -> None:
 
 
 def _page(out: Path, written: dict[str, Any], found: dict[str, Figures]) -> list[str]:
-    made = (
-        f"{out}: {written['recipe']} for {written['prm']}, trained on {written['trained_problems']} problems"
-    )
-    lines = [f"{made}, corrected on {written['kept_problems']} others, in {written['seconds']:.0f} s"]
+    made = f"{out}: {written['recipe']} for {written['prm']}"
+    lines = [f"{made}, learned from {written['problems']} problems in {written['seconds']:.0f} s"]
     if not found:
         return [*lines, "Not measured: give paths of other problems with --held-out."]
     lines.append(

@@ -56,7 +56,7 @@ def run(options: Options, note: Callable[[str], None]) -> tuple[dict[str, Any], 
     manifest = save(tuned, options.out, generator=options.generator, data_sha256=data, metrics=flat(found))
     written = {
         "recipe": chosen.name, "prm": manifest.prm, "generator": manifest.generator, "seconds": tuned.seconds,
-        "trained_problems": tuned.trained_problems, "kept_problems": tuned.kept_problems,
+        "problems": tuned.problems, "folds": chosen.folds,
     }  # fmt: skip
     return written, found
 
