@@ -79,8 +79,13 @@ def finding(levels: Sequence[float], shares: Sequence[float], intervals: Sequenc
         f"The {percent(LOWER, 0)} lower bound is kept by {percent(1 - shares[lowest])} of the paths "
         f"(95 % interval: {between((1 - high, 1 - low))}), where {percent(1 - LOWER, 0)} are promised. "
         f"{_inside(levels, intervals)} The largest difference is {100 * gap:.1f} points, at the "
-        f"{percent(levels[worst], 0)} quantile."
+        f"{_level(levels[worst])} quantile."
     )
+
+
+def _level(level: float) -> str:
+    """A quantile's level, with a decimal only where it has one."""
+    return percent(level, 0 if round(100 * level, 6).is_integer() else 1)
 
 
 def _inside(levels: Sequence[float], intervals: Sequence[Interval]) -> str:
@@ -98,7 +103,7 @@ def _table(title: str, found: Transformed, calibration: Calibration, examples: S
     columns = ("quantile", "observed below", "95 % interval", "difference", *kinds)
     rows = [
         (
-            percent(level, 0),
+            _level(level),
             percent(found.share(level)),
             between(found.interval(level)),
             points(found.share(level) - level),

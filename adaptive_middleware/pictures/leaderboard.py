@@ -11,8 +11,13 @@ from typing import Any, NoReturn
 from adaptive_middleware.errors import AdaptiveError
 from adaptive_middleware.pictures.picture import Interval, printable
 
-_FIXED = re.compile(r"fixed\b.*?\bn\s*=\s*(\d+)(.*)", re.IGNORECASE | re.DOTALL)
-_SELECT = re.compile(r"(?:select\s*=\s*)?([\w-]+)")
+_FIXED = (
+    re.compile(r"fixed\s+N(?P<select>[^;]*);\s*(?:N\s*=|cap)\s*(?P<n>\d+)", re.IGNORECASE),
+    re.compile(
+        r"fixed[\s:]\s*n\s*=\s*(?P<n>\d+)(?:\s*,\s*(?:select\s*=\s*)?(?P<select>[\w -]+))?", re.IGNORECASE
+    ),
+)
+"""`fixed N, argmax; N = 8` and `fixed:n=8,select=argmax`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +48,24 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """The policy's name without its settings: what stands before a colon, a bracket or, without those, a comma."""
-        parts = re.split(r"[:(]" if re.search(r"[:(]", self.policy) else ",", self.policy, maxsplit=1)
-        return parts[0].strip() or self.policy
+        """The policy's name without its settings: up to a semicolon; else a colon or bracket; else a comma."""
+        mark = next((mark for mark in (";", "[:(]", ",") if re.search(mark, self.policy)), "$")
+        return re.split(mark, self.policy, maxsplit=1)[0].strip() or self.policy
 
     @property
     def oracle(self) -> bool:
         """Whether the rule knows what no rule can know: it bounds the others and is never the best of them."""
         return "oracle" in self.policy.lower()
+
+    @property
+    def baseline(self) -> bool:
+        """Whether this is fixed N, be it with an N that was chosen on other problems."""
+        return self.fixed is not None or self.policy.lower().startswith("fixed ")
+
+    @property
+    def rule(self) -> bool:
+        """Whether this is what is compared: neither fixed N nor an oracle."""
+        return not self.baseline and not self.oracle
 
     def cost(self, axis: str) -> float:
         """Generated tokens, or samples: `axis` is the field's name. NaN where it is not known."""
@@ -61,14 +76,11 @@ class Entry:
 def fixed_of(policy: str) -> Fixed | None:
     """N and selection of a fixed-N row's name; None for any other policy.
 
-    >>> fixed_of("fixed:n=8,select=argmax"), fixed_of("fixed N=8, argmax"), fixed_of("agreement:confidence=0.9")
-    (Fixed(n=8, select='argmax'), Fixed(n=8, select='argmax'), None)
+    >>> fixed_of("fixed:n=8,select=argmax"), fixed_of("fixed N, argmax; N = 8")
+    (Fixed(n=8, select='argmax'), Fixed(n=8, select='argmax'))
     """
-    found = _FIXED.match(policy)
-    if found is None:
-        return None
-    select = _SELECT.search(found[2])
-    return Fixed(int(found[1]), select[1] if select else "")
+    found = next((match for pattern in _FIXED if (match := pattern.match(policy))), None)
+    return None if found is None else Fixed(int(found["n"]), (found["select"] or "").strip(" ,"))
 
 
 def entries(rows: Sequence[Mapping[str, Any]]) -> tuple[Entry, ...]:

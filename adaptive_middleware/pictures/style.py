@@ -52,18 +52,19 @@ class Mark:
         return self.colour if self.filled else PAPER
 
 
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h", "d", "8", "H", "1")
 _DASHES: tuple[Dashes, ...] = ("-", "--", "-.", ":")
 
 
 def mark(number: int) -> Mark:
-    """The mark of the series with this number, from 0; 16 differ, then they begin again.
+    """The mark of the series with this number, from 0; 24 differ, then they begin again.
 
-    >>> mark(0).marker, mark(1).marker, mark(8).filled
-    ('o', 's', False)
+    >>> mark(0).marker, mark(1).marker, mark(8).filled, mark(16).marker
+    ('o', 's', False, '<')
     """
-    colour = ROLES[f"series-{number % 8 + 1}"][0]
-    return Mark(colour, _MARKERS[number % 8], _DASHES[number % 4], number % 16 < 8)
+    turn, place = divmod(number % 24, 8)
+    colour = ROLES[f"series-{place + 1}"][0]
+    return Mark(colour, _MARKERS[place + 8 * (turn == 2)], _DASHES[number % 4], turn != 1)
 
 
 @contextmanager
@@ -114,7 +115,7 @@ def whiskers(
     axes: Axes, x: Sequence[float], y: Sequence[float], ends: Sequence[tuple[float, float]], look: Mark
 ) -> None:
     """Markers with vertical 95 % intervals; an interval of NaN is left out."""
-    axes.vlines(x, [low for low, _ in ends], [high for _, high in ends], colors=look.colour, linewidths=1.4)
+    axes.vlines(x, [low for low, _ in ends], [high for _, high in ends], colors=look.colour, linewidths=1.1)
     axes.plot(x, y, look.marker, color=look.colour, markerfacecolor=look.face, markersize=6, zorder=3)
 
 

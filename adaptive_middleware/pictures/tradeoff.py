@@ -29,6 +29,7 @@ _COLUMNS = (
     "share at equal accuracy",
 )
 _HALF, _LONGEST = 22, 48
+_BANDS = 3
 _WIDE = 6.0
 """Costs that spread over more than this ratio are drawn on a logarithmic axis."""
 
@@ -36,7 +37,11 @@ _WIDE = 6.0
 def tradeoff(own: Sequence[Entry], name: str, title: str) -> Picture:
     """The picture of one recording's rows."""
     axis = axis_of(own)
-    drawn = [entry for entry in own if not isnan(entry.cost(axis))]
+    drawn = [
+        entry
+        for entry in own
+        if not isnan(entry.cost(axis)) and (entry.fixed is not None or not entry.baseline)
+    ]
     looks = marks(drawn)
     columns = _legend_columns(looks)
     return Picture(
@@ -68,10 +73,10 @@ def finding(own: Sequence[Entry], axis: str) -> str:
     """What the picture shows, in words."""
     what = "samples" if axis == "samples" else "generated tokens"
     parts = []
-    fixed = [entry for entry in own if entry.fixed and not entry.oracle]
+    fixed = [entry for entry in own if entry.fixed]
     if fixed:
         parts.append(f"Best fixed N: {_said(max(fixed, key=lambda e: e.accuracy), axis, what)}.")
-    rules = [entry for entry in own if not entry.fixed and not entry.oracle]
+    rules = [entry for entry in own if entry.rule]
     if rules:
         parts.append(f"Most accurate rule: {_said(max(rules, key=lambda e: e.accuracy), axis, what)}.")
     bounds = [entry for entry in own if entry.oracle]
@@ -100,13 +105,31 @@ def _cells(entry: Entry) -> tuple[str, ...]:
 def _draw(figure: Figure, own: Sequence[Entry], axis: str, looks: Mapping[str, Mark]) -> None:
     figure.set_layout_engine("constrained")
     axes = figure.subplots()
-    for name, look in looks.items():
-        members = [entry for entry in own if series(entry) == name]
-        _curve(axes, members, axis, look) if members[0].fixed else _points(axes, members, axis, look)
+    curves = _by_series([entry for entry in own if entry.fixed])
+    shaded = _shaded(curves)
+    for name, members in curves.items():
+        _curve(axes, members, axis, looks[name], band=name in shaded)
+    for name, members in _by_series([entry for entry in own if not entry.fixed]).items():
+        _points(axes, members, axis, looks[name])
     axes.set(xlabel=_AXES[axis], ylabel="accuracy")
     in_percent(axes, "y")
     _scale(axes, [entry.cost(axis) for entry in own])
-    figure.legend(handles=_samples(own, looks), loc="outside upper left", ncols=_legend_columns(looks))
+    figure.legend(handles=_samples(own, looks), loc="outside lower left", ncols=_legend_columns(looks))
+
+
+def _by_series(own: Sequence[Entry]) -> dict[str, list[Entry]]:
+    found: dict[str, list[Entry]] = {}
+    for entry in own:
+        found.setdefault(series(entry), []).append(entry)
+    return found
+
+
+def _shaded(curves: Mapping[str, Sequence[Entry]]) -> frozenset[str]:
+    """The curves that show their bands: all, or of many only the first and the one that gets highest."""
+    if len(curves) <= _BANDS:
+        return frozenset(curves)
+    highest = max(curves, key=lambda name: max(entry.accuracy for entry in curves[name]))
+    return frozenset({next(iter(curves)), highest})
 
 
 def _samples(own: Sequence[Entry], looks: Mapping[str, Mark]) -> list[Line2D]:
@@ -127,11 +150,12 @@ def _scale(axes: Axes, costs: Sequence[float]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _curve(axes: Axes, own: Sequence[Entry], axis: str, look: Mark) -> None:
+def _curve(axes: Axes, own: Sequence[Entry], axis: str, look: Mark, *, band: bool) -> None:
     ordered = sorted(own, key=lambda entry: entry.cost(axis))
     x, y = [entry.cost(axis) for entry in ordered], [entry.accuracy for entry in ordered]
     low, high = zip(*(entry.accuracy_ci95 for entry in ordered), strict=True)
-    axes.fill_between(x, low, high, color=look.colour, alpha=0.13, linewidth=0)
+    if band:
+        axes.fill_between(x, low, high, color=look.colour, alpha=0.13, linewidth=0)
     axes.plot(x, y, look.dashes, color=look.colour, linewidth=1.6)
     axes.plot(x, y, look.marker, color=look.colour, markerfacecolor=look.face, markersize=4)
 

@@ -163,6 +163,11 @@ def test_the_curves_words_name_the_largest_difference() -> None:
     assert "8.0 points, at the 50\u00a0% quantile" in said
 
 
+def test_a_level_shows_its_decimal_where_it_has_one() -> None:
+    said = finding((0.025, 0.1), (0.2, 0.1), ((0.1, 0.3), (0.0, 0.2)))
+    assert "at the 2.5\u00a0% quantile" in said
+
+
 def test_too_few_problems_are_said_instead_of_an_interval() -> None:
     said = finding((0.1,), (0.12,), ((nan, nan),))
     assert "interval: –" in said

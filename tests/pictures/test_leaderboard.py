@@ -21,7 +21,11 @@ from tests.pictures.rows import TOKENS, VERIFIED, row
     [
         ("fixed:n=8", Fixed(8, "")),
         ("fixed:n=8,select=majority", Fixed(8, "majority")),
-        ("fixed:select=x,n=8,select=calibrated-vote", Fixed(8, "calibrated-vote")),
+        ("fixed:n=8,select=calibrated-vote", Fixed(8, "calibrated-vote")),
+        ("fixed N, argmax, PRM only; N = 8", Fixed(8, "argmax, PRM only")),
+        ("fixed N as a cap, stop at success; cap 64", Fixed(64, "as a cap, stop at success")),
+        ("fixed N, majority; chosen to match fixed 16, argmax", None),
+        ("fixed N, all tried; chosen to match cap 64, stop at success", None),
         ("fixed N=8, argmax", Fixed(8, "argmax")),
         ("Fixed n = 16, select = argmax", Fixed(16, "argmax")),
         ("fixed:n=4,select=majority,max=4", Fixed(4, "majority")),
@@ -41,6 +45,8 @@ def test_fixed_rows_are_known_by_their_names(policy: str, fixed: Fixed | None) -
         ("optimal stopping, PRM only, argmax: target 0.9, price 0.01", "optimal stopping, PRM only, argmax"),
         ("Beta vote, confidence 0.9, cap 16", "Beta vote"),
         ("IAS (raw score)", "IAS"),
+        ("IAS, raw score; C = 0.99: cap 16", "IAS, raw score"),
+        ("oracle: stops at the first right answer; cap 16", "oracle: stops at the first right answer"),
         (": nothing before it", ": nothing before it"),
     ],
 )
@@ -90,10 +96,10 @@ def test_further_keys_are_ignored() -> None:
     assert entries([row("r", "p", 0.5, 1.0, note="x")]) == entries([row("r", "p", 0.5, 1.0)])
 
 
-def test_sixteen_series_are_told_apart_without_colour() -> None:
-    looks = [mark(number) for number in range(16)]
-    assert len({(look.marker, look.filled) for look in looks}) == 16
-    assert mark(16) == mark(0)
+def test_two_dozen_series_are_told_apart_without_colour() -> None:
+    looks = [mark(number) for number in range(24)]
+    assert len({(look.marker, look.filled) for look in looks}) == 24
+    assert mark(24) == mark(0)
 
 
 def test_curves_take_their_marks_before_points_do() -> None:
@@ -118,8 +124,10 @@ def lines_of(own: tuple[Entry, ...]) -> list[list[list[float]]]:
 
 
 def test_a_curve_joins_the_rows_of_its_selection_in_the_order_of_cost() -> None:
-    curve = next(line for line in lines_of(entries(TOKENS)) if len(line) == 4)
-    assert np.array(curve) == pytest.approx(np.array([[100, 0.35], [200, 0.4], [400, 0.5], [800, 0.7]]))
+    curves = [np.array(line) for line in lines_of(entries(TOKENS)) if len(line) == 4]
+    rising = np.array([[100, 0.35], [200, 0.4], [400, 0.5], [800, 0.7]])
+    assert curves[0] == pytest.approx(rising)
+    assert curves[-1] == pytest.approx(rising - [0, 0.1])
 
 
 def test_points_carry_their_intervals() -> None:
@@ -155,7 +163,12 @@ def test_the_words_keep_rules_and_oracle_apart() -> None:
 
 def test_shares_are_sorted_and_their_words_leave_the_oracle_out() -> None:
     own = entries(TOKENS)
-    assert [entry.share for entry in compared(own)] == [0.1, 0.4, 1.2]
+    assert {name: [entry.share for entry in found] for name, found in compared(own).items()} == {
+        "oracle": [0.1],
+        "agreement": [0.4, 1.2],
+    }
+    picture = shares(own, "name", "Title")
+    assert [row[1] for row in picture.table.rows] == ["10.0\u00a0%", "40.0\u00a0%", "120.0\u00a0%"]
     said = shares(own, "name", "Title").finding
     assert "at the same accuracy: 1 of 2." in said
     assert "The least: agreement:confidence=0.9, 40.0\u00a0% at 50.0\u00a0% accuracy." in said
@@ -173,12 +186,34 @@ def test_an_oracle_alone_wins_nothing() -> None:
     assert shares(own, "name", "Title").finding.endswith("0 of 0.")
 
 
-def test_bars_are_as_long_as_the_shares() -> None:
+def test_bars_end_at_the_cheapest_setting_and_points_stand_for_all() -> None:
     with drawn():
         figure = Figure()
         shares(entries(TOKENS), "name", "Title").draw(figure)
-    lengths = sorted(patch.get_width() for bars in figure.axes[0].containers for patch in bars)
-    assert lengths == [0.1, 0.4, 1.2]
+    (axes,) = figure.axes
+    assert [patch.get_width() for bars in axes.containers for patch in bars] == [0.1, 0.4]
+    points = [np.asarray(line.get_xydata(), dtype=float).tolist() for line in axes.lines]
+    assert points[:2] == [[[0.1, 0.0], [0.4, 1.0]], [[1.2, 1.0]]]
+
+
+def test_fixed_n_that_was_chosen_is_in_the_table_but_neither_a_rule_nor_a_point() -> None:
+    chosen = row("math", "fixed N, argmax; chosen to match fixed 4, argmax", 0.99, 777.0)
+    own = entries([*TOKENS, {**chosen, "share_at_equal_accuracy": 0.01}])
+    assert own[-1].baseline
+    assert not own[-1].rule
+    picture = tradeoff(own, "name", "Title")
+    assert picture.table.rows[-1][0] == chosen["policy"]
+    assert "99.0" not in picture.finding
+    assert 777.0 not in {x for line in lines_of(own) for x, _ in line}
+    assert compared(own) == compared(entries(TOKENS))
+
+
+@pytest.mark.parametrize(("selections", "bands"), [(3, 3), (4, 2)])
+def test_of_many_curves_only_the_first_and_the_highest_show_their_bands(selections: int, bands: int) -> None:
+    own = [
+        row("r", f"fixed:n={n},select=s{i}", 0.1 * i + 0.01 * n, n) for i in range(selections) for n in (1, 2)
+    ]
+    assert len(axes_of(entries(own)).collections) == bands
 
 
 @pytest.mark.parametrize(("share", "label"), [(0.5, "cheaper"), (1.0, "not cheaper")])

@@ -84,6 +84,7 @@ def test_a_page_fits_a_phone_and_follows_the_colour_scheme(page: Path) -> None:
     assert "prefers-color-scheme: dark" in text
     drawings = "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))
     assert set(re.findall(r"(?:fill|stroke): (#[0-9a-f]+|[a-z]+)", drawings)) <= {"none", "var", "url"}
+    assert set(re.findall(r"font-family: ([^;\"]+)", drawings)) == {"inherit"}
     assert set(re.findall(r"var\(--([\w-]+)\)", text)) <= set(ROLES)
 
 
