@@ -13,15 +13,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
-from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.utils.extmath import randomized_svd
 
 from adaptive_middleware.errors import CalibrationError
 from adaptive_middleware.recording import Problem
@@ -59,26 +59,29 @@ FOREST = Forest()
 def predict(problems: Sequence[Problem], seed: int = 0, folds: int = 10) -> dict[str, Belief]:
     """Problem id -> belief over p before any sample, fitted on the other folds' problems only.
 
-    With fewer problems than folds each is a fold of its own. Raises `CalibrationError` for fewer than two folds or two
-    problems: something has to be left to learn from.
+    With fewer problems than folds each is a fold of its own. Raises as `crossfitted` does.
     """
-    if min(folds, len(problems)) < 2:
-        message = (
-            f"{len(problems)} problems in {folds!r} folds: at least 2 of each are needed, to learn from the others; "
-            "record more problems, or use a prior that knows nothing of the question"
-        )
-        raise CalibrationError(message)
-    return crossfitted(problems, dealt([problem.id for problem in problems], seed, folds), seed)
+    return crossfitted(problems, dealt([problem.id for problem in problems], seed, max(folds, 1)), seed)
 
 
 def crossfitted(
     problems: Sequence[Problem], fold_of: NDArray[np.intp], seed: int = 0, forest: Forest = FOREST
 ) -> dict[str, Belief]:
-    """As `predict`, with the folds given: `fold_of` has the fold of each problem, 0 .. count - 1."""
+    """As `predict`, with the fold of each problem given.
+
+    Raises `CalibrationError` when there are fewer than two folds: nothing is left to learn from.
+    """
+    dealt_folds = np.unique(fold_of)
+    if len(dealt_folds) < 2:
+        message = (
+            f"{len(dealt_folds)} folds of {len(problems)} problems: at least 2 are needed, to learn from the others; "
+            "record more problems, or use a prior that knows nothing of the question"
+        )
+        raise CalibrationError(message)
     texts = [text_of(problem) for problem in problems]
     likelihood = likelihoods(problems)
     weights = np.empty_like(likelihood)
-    for fold in range(int(fold_of.max()) + 1):
+    for fold in dealt_folds:
         seen, held = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
         known, asked = _matrices([texts[i] for i in seen], [texts[i] for i in held], seed, forest)
         weights[held] = _mixed(known, asked, likelihood[seen], seed, forest)
@@ -136,9 +139,9 @@ def _topics(seen: list[str], held: list[str], seed: int, most: int) -> tuple[Flo
         return np.empty((len(seen), 0)), np.empty((len(held), 0))
     grams = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
     known = grams.fit_transform(seen)
-    svd = TruncatedSVD(min(most, *known.shape), random_state=seed)
+    _, _, directions = randomized_svd(known, min(most, *known.shape), n_iter=5, random_state=seed)
     # rounded: the last bits depend on the number of threads, and a threshold could fall between them
-    return svd.fit_transform(known).round(6), svd.transform(grams.transform(held)).round(6)
+    return (known @ directions.T).round(6), (grams.transform(held) @ directions.T).round(6)
 
 
 def _mixed(known: Floats, asked: Floats, likelihood: Floats, seed: int, forest: Forest) -> Floats:
@@ -178,12 +181,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.allocation.difficulty", description=main.__doc__)
     parser.add_argument("recording", nargs="?", help="a verified pool, or one whose samples were checked")
     parser.add_argument("--seeds", type=int, default=5, help="how many deals of the folds (default 5)")
+    parser.add_argument("--trees", type=int, default=FOREST.trees, help="trees of a forest; fewer are faster")
     options = parser.parse_args(arguments)
     source = _source(options.recording)
     if not source.file.exists():
         sys.stdout.write(f"{source.file} is absent: nothing to measure; set ADAPTIVE_SHARED to its folder\n")
         return 0
-    for line in lines(load(source), range(options.seeds)):
+    for line in lines(load(source), range(options.seeds), replace(FOREST, trees=options.trees)):
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     return 0

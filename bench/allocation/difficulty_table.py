@@ -21,7 +21,7 @@ from bench.allocation.difficulty_features import text_of
 from bench.allocation.recordings import Pool
 from bench.allocation.verified import Tries
 
-ALIKE = 0.5
+ALIKE = (0.5, 0.3)
 RESAMPLES = 1000
 _LEAST, _TINY = 1e-5, 1e-300
 Priors = Mapping[str, Belief]
@@ -77,7 +77,7 @@ def likelihood(problems: Sequence[Problem], priors: Priors) -> float:
     return total / len(problems)
 
 
-def families(problems: Sequence[Problem], alike: float = ALIKE) -> NDArray[np.intp]:
+def families(problems: Sequence[Problem], alike: float) -> NDArray[np.intp]:
     """Family of each problem: texts whose character n-grams have a cosine above `alike`, and all they chain to."""
     grams = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
     vectors = grams.fit_transform([text_of(problem) for problem in problems])
@@ -85,7 +85,7 @@ def families(problems: Sequence[Problem], alike: float = ALIKE) -> NDArray[np.in
     return labels
 
 
-def lines(pool: Pool, seeds: Sequence[int]) -> Iterator[str]:
+def lines(pool: Pool, seeds: Sequence[int], forest: Forest = FOREST) -> Iterator[str]:
     """The report, a line at a time: rules, then coverage by price, then other settings of the forest.
 
     The aim of every rule is the coverage of the pool's reference cap with stopping at the first success.
@@ -99,16 +99,16 @@ def lines(pool: Pool, seeds: Sequence[int]) -> Iterator[str]:
     yield from ("", *_head("rule"), _line("one cap, stop at success", [saving(pool, capped, aim)]))
     blind = [verified.population(pool, seed) for seed in seeds]
     yield _row("give up, no predictor", pool, blind, aim)
-    chosen = [_priors(pool, seed, FOREST) for seed in seeds]
+    chosen = [_priors(pool, seed, forest) for seed in seeds]
     yield _row("give up, predictor", pool, chosen, aim)
-    yield _apart(pool, seeds, aim)
+    yield from _apart(pool, seeds, aim, forest)
     ias = [saving(pool, verified.instance_adaptive(pool, priors, None), aim) for priors in chosen]
     yield _line("IAS with the predicted p, stop at success", ias)
     yield from oracles(pool, aim)
     yield ""
     yield from curves(pool, {"no predictor": blind[0], "predictor": chosen[0]})
     yield ""
-    yield from variants(pool, seeds[:2], aim)
+    yield from variants(pool, seeds[:2], aim, forest)
 
 
 def oracles(pool: Pool, aim: float) -> Iterator[str]:
@@ -137,28 +137,32 @@ def curves(pool: Pool, priors: Mapping[str, Priors]) -> Iterator[str]:
             yield f"| {label.removeprefix('price ')} | " + " | ".join(cells) + " |"
 
 
-def variants(pool: Pool, seeds: Sequence[int], aim: float) -> Iterator[str]:
+def variants(pool: Pool, seeds: Sequence[int], aim: float, forest: Forest) -> Iterator[str]:
     """The forest with one setting changed at a time: how much the choice of settings matters."""
     yield from _head("forest")
     changed = {
-        "leaf 3": replace(FOREST, leaf=3),
-        "leaf 10": replace(FOREST, leaf=10),
-        "every feature at a split": replace(FOREST, share=1.0),
-        "doubt 0": replace(FOREST, doubt=0.0),
-        "doubt 0.2": replace(FOREST, doubt=0.2),
-        "no n-grams": replace(FOREST, topics=0),
-        "code not read": replace(FOREST, code=False),
+        "leaf 3": replace(forest, leaf=3),
+        "leaf 10": replace(forest, leaf=10),
+        "every feature at a split": replace(forest, share=1.0),
+        "doubt 0": replace(forest, doubt=0.0),
+        "doubt 0.2": replace(forest, doubt=0.2),
+        "no n-grams": replace(forest, topics=0),
+        "code not read": replace(forest, code=False),
     }
-    for name, forest in changed.items():
-        yield _row(name, pool, [_priors(pool, seed, forest) for seed in seeds], aim)
+    for name, other in changed.items():
+        yield _row(name, pool, [_priors(pool, seed, other) for seed in seeds], aim)
 
 
-def _apart(pool: Pool, seeds: Sequence[int], aim: float) -> str:
+def _apart(pool: Pool, seeds: Sequence[int], aim: float, forest: Forest) -> Iterator[str]:
     """The predictor when questions that look alike are never on both sides of a split."""
-    family = families(pool.problems)
-    deals = [folds([str(label) for label in family], seed) for seed in seeds]
-    priors = [crossfitted(pool.problems, deal, seed) for deal, seed in zip(deals, seeds, strict=True)]
-    return _row(f"the same, {len(set(family.tolist()))} families undivided", pool, priors, aim)
+    for alike in ALIKE:
+        family = [str(label) for label in families(pool.problems, alike)]
+        name = f"the same, {len(set(family))} families of cosine > {alike} undivided"
+        if len(set(family)) > 1:
+            deals = [(seed, folds(family, seed)) for seed in seeds]
+            yield _row(
+                name, pool, [crossfitted(pool.problems, deal, seed, forest) for seed, deal in deals], aim
+            )
 
 
 def _priors(pool: Pool, seed: int, forest: Forest) -> Priors:
