@@ -20,7 +20,7 @@ from adaptive_middleware.calibration.fit import fit
 from adaptive_middleware.calibration.raw import uncalibrated
 from adaptive_middleware.errors import AdaptiveError
 from adaptive_middleware.finetuning.figures import Figures, figures
-from adaptive_middleware.finetuning.finetune import finetune, measured, split
+from adaptive_middleware.finetuning.finetune import finetune, measured, parts
 from adaptive_middleware.finetuning.labelled import Labelled, read
 from adaptive_middleware.finetuning.recipes import MONOTONE, PARK_2025, Epoch, Recipe
 from adaptive_middleware.scoring.local import open_model
@@ -81,9 +81,11 @@ def compared(arguments: argparse.Namespace) -> dict[str, Row]:
 
 
 def shapes(arguments: argparse.Namespace) -> dict[str, Row]:
-    """The shapes of our head on a third of the calibration problems, trained on the others."""
-    data, apart = split(read(arguments.fit, arguments.questions), 1 / 3, arguments.seed + 7)
-    return {name: tuned(name, data, apart, one, arguments.seed) for name, one in _SHAPES.items()}
+    """The shapes of our head, trained on two thirds of the calibration problems and measured on the rest."""
+    data = read(arguments.fit, arguments.questions)
+    apart = set(parts(data, 3, arguments.seed + 7)[0])
+    seen, kept = ([one for i, one in enumerate(data) if (i in apart) is held] for held in (False, True))
+    return {name: tuned(name, seen, kept, one, arguments.seed) for name, one in _SHAPES.items()}
 
 
 def table(rows: dict[str, Row]) -> str:
