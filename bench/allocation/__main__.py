@@ -23,12 +23,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=0, help="of orders, folds and resamples (default: 0)")
     parser.add_argument(
+        "--orders",
+        type=int,
+        default=0,
+        help="replays per problem (default: 20 to 100, fewer for many problems)",
+    )
+    parser.add_argument(
         "--workers", type=int, default=2, help="processes; the results do not depend on it (default: 2)"
     )
     options = parser.parse_args(arguments)
     sources = given(options.recordings) if options.recordings else standard()
     try:
-        parts = board(sources, options.seed, options.workers, optional=not options.recordings)
+        parts = board(
+            sources, options.seed, options.workers, optional=not options.recordings, orders=options.orders
+        )
     except AdaptiveError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import isfinite
 
-from bench.allocation.board import Match, Part
+from bench.allocation.board import FIXED, Match, Part
 from bench.allocation.rows import RESAMPLES, Row, Span
 
 _HEAD = """\
@@ -69,11 +69,21 @@ def headline(match: Match, unit: str) -> str:
     ]
     if not kept:
         return f"{start}: no rule kept its accuracy within half a point."
-    best = min(kept, key=lambda one: one.ratio.value if one.ratio else 1.0)
-    return (
-        f"{start}: cheapest within half a point is {best.policy.split('; ')[0]}, "
-        f"{_points(best.difference)} points at {_share(best.ratio)} of its {unit}."
-    )
+    best = min(kept, key=_cost)
+    if _cost(best) > 0.995:
+        return f"{start}: no rule kept its accuracy within half a point for less."
+    others = [one for one in match.rows if one.policy.startswith("Beta vote") and one is not best]
+    said = [f"cheapest within half a point is {_costs(best, unit)}", *(_costs(one, unit) for one in others)]
+    return f"{start}: {'; '.join(said)}."
+
+
+def _costs(one: Row, unit: str) -> str:
+    name = one.policy.split("; ")[0]
+    return f"{name}, {_points(one.difference)} points at {_share(one.ratio)} of its {unit}"
+
+
+def _cost(one: Row) -> float:
+    return one.ratio.value if one.ratio else 1.0
 
 
 def _match(match: Match, unit: str) -> Iterator[str]:
@@ -112,6 +122,8 @@ def _all(rows: Sequence[Row]) -> Iterator[str]:
 def _verdict(one: Row) -> str:
     if one.share is None:
         return ">max"
+    if one.group == FIXED and round(one.share.value, 2) <= 1:
+        return _percent(one.share.value, 0)
     worse = " *worse*" if round(one.share.value, 2) > 1 else ""
     return _share(one.share) + worse
 
@@ -133,8 +145,8 @@ def _points(span: Span | None) -> str:
     return f"{100 * span.value:+.1f} [{100 * span.low:+.1f}, {100 * span.high:+.1f}]"
 
 
-def _percent(value: float) -> str:
-    return f"{value:.1%}"
+def _percent(value: float, digits: int = 1) -> str:
+    return f"{value:.{digits}%}"
 
 
 def _number(value: float, digits: int = 0) -> str:

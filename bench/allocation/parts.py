@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from bench.allocation import verified
 from bench.allocation.board import Contender, Part, Reference, fixed_contender, judged, powers_of_two
 from bench.allocation.curve import Floats
 from bench.allocation.measure import Findings
+from bench.allocation.policies import RULES
 from bench.allocation.recordings import Pool
 from bench.allocation.rows import GENERATED, SAMPLES
 from bench.allocation.views import View
@@ -23,34 +24,43 @@ _LACKS = {
 
 def replayed_part(pool: Pool, findings: Sequence[Findings], seed: int) -> Part:
     """The part of a pool without a verifier."""
-    curves = {name: curve for one in findings for name, curve in one.fixed}
+    curves = _curves(findings)
     contenders = [*_fixed(pool, curves), *_rules(findings)]
     references = [
         Reference(f"fixed {pool.reference}, {name}", curves[name][:, pool.reference - 1])
-        for name in ("argmax", "argmax, PRM only", "majority")
-        if name in curves
+        for name in ("argmax", "majority")
+        if name in curves and (name in pool.source.against or "argmax" not in curves)
     ]
-    if "argmax" in curves:
-        references = [one for one in references if not one.name.endswith("PRM only")]
     ids = [problem.id for problem in pool.problems]
     rows, matches = judged(ids, contenders, references, GENERATED, seed)
     notes = tuple(_notes(pool, findings))
     return Part(pool.source.name, pool.source.about, notes, rows, matches)
 
 
+def _curves(findings: Sequence[Findings]) -> dict[str, Floats]:
+    """Fixed-N curves by selection; where nothing but scores is recorded, "PRM only" goes without saying."""
+    both = any(one.view is View.both for one in findings)
+    named = {name: curve for one in findings for name, curve in one.fixed}
+    return {name if both else name.removesuffix(", PRM only"): curve for name, curve in named.items()}
+
+
 def _fixed(pool: Pool, curves: Mapping[str, Floats]) -> Iterator[Contender]:
-    for name, curve in curves.items():
-        if name != "any right":
-            yield fixed_contender(name, curve, powers_of_two(pool.limit))
+    """The selections that a reader may choose from, and the raw score for comparison."""
+    for name in ("majority", "argmax", "weighted vote"):
+        if name in curves:
+            yield fixed_contender(name, curves[name], powers_of_two(pool.limit))
+    for name in ("argmax, raw score", "argmax, PRM only", "argmax, log-probabilities only"):
+        if name in curves:
+            yield fixed_contender(name, curves[name], (pool.reference,))
 
 
-def _rules(findings: Iterable[Findings]) -> Iterator[Contender]:
-    for one in findings:
-        for rule in one.rules:
-            labels = tuple(setting.label for setting in rule.settings)
-            shown = frozenset(setting.label for setting in rule.settings if setting.shown)
-            bound = one.view is View.oracle
-            yield Contender(rule.name, labels, shown, rule.figures, rule.curve, bound)
+def _rules(findings: Sequence[Findings]) -> Iterator[Contender]:
+    """The rules in the order of their table."""
+    found = {rule.name: (rule, one.view is View.oracle) for one in findings for rule in one.rules}
+    for rule, bound in (found[one.name] for one in RULES if one.name in found):
+        labels = tuple(setting.label for setting in rule.settings)
+        shown = frozenset(setting.label for setting in rule.settings if setting.shown)
+        yield Contender(rule.name, labels, shown, rule.figures, rule.curve, bound)
 
 
 def _notes(pool: Pool, findings: Sequence[Findings]) -> Iterator[str]:

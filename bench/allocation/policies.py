@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from itertools import product
 
 from adaptive_middleware.cli.replay_rows import Reel
-from adaptive_middleware.policy import agreement, instance_adaptive, optimal_stopping
+from adaptive_middleware.policy import (
+    agreement,
+    early_stopping,
+    instance_adaptive,
+    optimal_stopping,
+    score_distribution,
+)
 from adaptive_middleware.policy.pruning import worth_finishing
 from adaptive_middleware.ports import Keep, Policy
 from adaptive_middleware.strategies.select import Selection, calibrated_argmax, calibrated_vote, majority_vote
@@ -77,6 +83,34 @@ def _beta(terms: Terms) -> Play:
     )
 
 
+def _windows(terms: Terms) -> Play:
+    return Play(
+        majority_vote,
+        tuple(
+            Setting(f"window {window}, cap {cap}", early_stopping(window), cap, window in (3, 5) and first)
+            for (first, cap), window in product(_caps(terms), (2, 3, 4, 5, 6, 8, 10))
+            if window < cap
+        ),
+    )
+
+
+def _scores_alone(terms: Terms) -> Play:
+    """OptScale: target scores and confidences, by maximum likelihood."""
+    grid = product(_caps(terms), (0.5, 0.7, 0.8, 0.9, 0.95), (0.8, 0.95, 0.99))
+    return Play(
+        calibrated_argmax,
+        tuple(
+            Setting(
+                f"target {target:g}, confidence {level:g}, cap {cap}",
+                score_distribution(target, level),
+                cap,
+                (target, level) == (0.9, 0.95) and first,
+            )
+            for (first, cap), target, level in grid
+        ),
+    )
+
+
 def _instance_adaptive(terms: Terms) -> Play:
     levels = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
     return Play(
@@ -135,6 +169,17 @@ def _pruning(terms: Terms) -> Play:
     )
 
 
+def _unscored(terms: Terms) -> Play:
+    """Optimal stopping without any signal: of its knobs only the target is left."""
+    return Play(
+        majority_vote,
+        tuple(
+            Setting(f"target {target:g}, cap {cap}", optimal_stopping(target), cap, target == 0.95 and first)
+            for (first, cap), target in product(_caps(terms), (0.7, 0.8, 0.9, 0.95, 0.99))
+        ),
+    )
+
+
 def _perfect(terms: Terms) -> Play:
     return Play(
         calibrated_argmax,
@@ -152,15 +197,18 @@ def _caps(terms: Terms) -> tuple[tuple[bool, int], ...]:
 
 RULES: tuple[Rule, ...] = (
     Rule("Beta vote", View.votes, _beta),
+    Rule("ESC", View.votes, _windows),
     Rule("IAS, raw score", View.raw, _instance_adaptive, asks=True),
     Rule("IAS, calibrated score", View.both, _instance_adaptive, asks=True),
+    Rule("OptScale-style, raw score", View.raw, _scores_alone),
+    Rule("OptScale-style, calibrated score", View.both, _scores_alone),
     Rule("optimal stopping, PRM and log-probabilities, argmax", View.both, _stopping(calibrated_argmax)),
     Rule("optimal stopping, PRM and log-probabilities, weighted vote", View.both, _stopping(calibrated_vote)),
     Rule("optimal stopping with pruning, argmax", View.both, _pruning, steps=True),
     Rule("optimal stopping, PRM only, argmax", View.scores, _stopping(calibrated_argmax)),
     Rule("optimal stopping, PRM only, weighted vote", View.scores, _stopping(calibrated_vote)),
     Rule("optimal stopping, log-probabilities only, argmax", View.logprobs, _stopping(calibrated_argmax)),
-    Rule("optimal stopping, neither", View.votes, _stopping(majority_vote)),
+    Rule("optimal stopping, neither", View.votes, _unscored),
     Rule("oracle: stops at the first right answer", View.oracle, _perfect),
 )
 """Every rule of the leaderboard without a verifier, in the order of its rows; the oracle is a bound, not a rule."""

@@ -14,6 +14,7 @@ ROOT = File(__file__).parents[2]
 LAB_CALIBRATION = "adaptive_middleware/lab/calibration.json"
 _MOST = 64
 _REPLAYS = 2400
+_FEWEST, _MOST_ORDERS = 20, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Source:
     `about` is one line for readers, `reference` the N of the fixed rows that rules are compared with (0: the
     largest power of two up to 16 for which there are samples), `verified` treats samples as checked by
     running them, `calibration` is a bundle relative to the project that was fitted on other problems.
+    `against` are the selections whose fixed N is a reference.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Source:
     reference: int = 0
     verified: bool = False
     calibration: str | None = None
+    against: tuple[str, ...] = ("argmax", "majority")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ def standard() -> tuple[Source, ...]:
             ROOT / "bench/lab/data/heldout.jsonl.gz",
             "the shipped model pair on its held-out arithmetic stories; process reward model scores, log-probabilities",
             calibration=LAB_CALIBRATION,
+            against=("argmax",),
         ),
         Source(
             "crucible_math500_skywork",
@@ -97,10 +101,11 @@ def given(files: Sequence[str]) -> tuple[Source, ...]:
     )
 
 
-def load(source: Source) -> Pool:
+def load(source: Source, orders: int = 0) -> Pool:
     """The pool of a recording; raises `RecordingError` as `read_recording` does.
 
-    When any problem has only counts, or the source says so, all are verified: they then count as (n, n_correct).
+    Each problem is replayed in so many `orders`; 0 chooses 20 to 100, fewer for many problems. When any problem
+    has only counts, or the source says so, all are verified: they then count as (n, n_correct).
     """
     problems = read_recording(source.file)
     words = any(sample.tokens_estimated for problem in problems for sample in problem.samples)
@@ -113,8 +118,8 @@ def load(source: Source) -> Pool:
         verified,
         limit,
         source.reference or _power_of_two(min(limit // 2, 64) if verified else min(limit, 16)),
-        max(min(_REPLAYS // len(problems), 100), 8),
-        "words" if words else "tokens; a question's are its characters / 4",
+        orders or max(min(_REPLAYS // len(problems), _MOST_ORDERS), _FEWEST),
+        "counted in words" if words else "as recorded, a question's estimated as its characters / 4",
     )
 
 

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path as File
 
+from adaptive_middleware.types import Belief
 from bench.allocation.board import Part
+from bench.allocation.crossfit import FOLDS
+from bench.allocation.difficulty_features import text_of
 from bench.allocation.markdown import page
 from bench.allocation.measure import Findings, measure
 from bench.allocation.parts import replayed_part, verified_part
@@ -28,12 +31,16 @@ class Task:
     seed: int
 
 
-def board(sources: Sequence[Source], seed: int, workers: int, *, optional: bool) -> list[Part]:
-    """The parts of all recordings; with `optional`, a file that is not there becomes a part without rows.
+def board(
+    sources: Sequence[Source], seed: int, workers: int, *, optional: bool, orders: int = 0
+) -> list[Part]:
+    """The parts of all recordings, each replayed in so many `orders` (0: `load` chooses).
+
+    With `optional`, a file that is not there becomes a part without rows.
 
     Raises `RecordingError` for a recording that cannot be read.
     """
-    pools = {one.name: load(one) for one in sources if one.file.exists() or not optional}
+    pools = {one.name: load(one, orders) for one in sources if one.file.exists() or not optional}
     tasks = [task for pool in pools.values() for task in _tasks(pool, seed)]
     results: dict[str, list[Findings | Part]] = {name: [] for name in pools}
     for task, result in zip(tasks, _done(tasks, workers), strict=True):
@@ -68,8 +75,17 @@ def _done(tasks: Sequence[Task], workers: int) -> list[Findings | Part]:
 def _do(task: Task) -> Findings | Part:
     sys.stderr.write(f"{task.pool.source.name}: {task.view or 'exact'}\n")
     if task.view is None:
-        return verified_part(task.pool, None, task.seed)
+        return verified_part(task.pool, _predicted(task.pool, task.seed), task.seed)
     return measure(task.pool, task.view, seed=task.seed)
+
+
+def _predicted(pool: Pool, seed: int) -> dict[str, Belief] | None:
+    """Priors from the questions' texts; None without texts, or with too few problems to learn from."""
+    if len(pool.problems) < FOLDS or not any(text_of(problem).strip() for problem in pool.problems):
+        return None
+    from bench.allocation.difficulty import predict  # noqa: PLC0415 - loads scikit-learn
+
+    return predict(pool.problems, seed)
 
 
 def _part(source: Source, pool: Pool | None, results: dict[str, list[Findings | Part]], seed: int) -> Part:

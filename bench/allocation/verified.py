@@ -17,7 +17,7 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_middleware.belief import quantile
+from adaptive_middleware import belief as beliefs
 from adaptive_middleware.policy import samples_needed
 from adaptive_middleware.recording import Problem
 from adaptive_middleware.types import Belief
@@ -93,10 +93,15 @@ def worth(belief: Belief, cap: int) -> Floats:
 
 
 def population(pool: Pool, seed: int) -> dict[str, Belief]:
-    """The prior that knows nothing of the question: the other folds' success rates, each equally likely."""
+    """The prior that knows nothing of the question: the other folds' success rates, each equally likely.
+
+    A single problem has no others: every chance is then equally likely.
+    """
     fold_of = folds([problem.id for problem in pool.problems], seed)
     rates = np.asarray([right / total for right, total in map(right_of, pool.problems)])
     clipped = np.clip(rates, _CLIP, 1 - _CLIP)
+    if len(clipped) < 2:
+        return {problem.id: beliefs.uniform() for problem in pool.problems}
     priors = [_empirical(clipped[fold_of != fold]) for fold in range(int(fold_of.max()) + 1)]
     return {problem.id: priors[fold] for problem, fold in zip(pool.problems, fold_of.tolist(), strict=True)}
 
@@ -128,8 +133,8 @@ def give_up(pool: Pool, priors: Mapping[str, Belief]) -> Tries:
 
 def instance_adaptive(pool: Pool, priors: Mapping[str, Belief], level: float | None) -> Tries:
     """The rule of instance-adaptive scaling plus stopping, with p the prior's mean, or its quantile `level`."""
-    beliefs = [priors[problem.id] for problem in pool.problems]
-    chances = [belief.mean if level is None else quantile(belief, level) for belief in beliefs]
+    known = [priors[problem.id] for problem in pool.problems]
+    chances = [belief.mean if level is None else beliefs.quantile(belief, level) for belief in known]
     cap = min(pool.reference, CAP)
     wanted = [[min(samples_needed(p, c), cap) for p in chances] for c in _CONFIDENCES]
     labels = tuple(f"C = {c:g}, cap {cap}" for c in _CONFIDENCES)

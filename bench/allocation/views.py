@@ -44,6 +44,11 @@ class Scenes:
         return any(one.tape.scored for one in self.reels)
 
     @property
+    def stepwise(self) -> bool:
+        """Whether any sample has scores of several steps."""
+        return any(len(take(path).scores.values) > 1 for one in self.reels for path in one.tape.paths)
+
+    @property
     def asked(self) -> bool:
         """Whether every question has a score of its own."""
         return all(bool(one.tape.question.values) for one in self.reels)
@@ -53,7 +58,7 @@ def possible(problems: Sequence[Problem]) -> tuple[View, ...]:
     """Views that the recording allows: votes and the oracle always, the others where it has the signal."""
     samples = [sample for problem in problems for sample in problem.samples]
     scored = any(sample.scores is not None or sample.prm_score is not None for sample in samples)
-    told = all(summary(sample.logprobs) is not None for sample in samples)
+    told = bool(samples) and all(summary(sample.logprobs) is not None for sample in samples)
     found = [View.votes, View.oracle]
     if scored:
         found += [View.raw, View.scores]
