@@ -11,6 +11,8 @@ from importlib.resources import files
 from adaptive_middleware.pictures.picture import Picture, Table, printable
 from adaptive_middleware.pictures.style import ROLES
 
+_LONG = 24
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -92,7 +94,7 @@ def _picture(picture: Picture, drawing: str) -> str:
 def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
     rows = "".join(
-        f'<tr><th scope="row">{_breakable(row[0])}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row[1:])}</tr>\n'
+        f"<tr>{_row_header(row[0])}{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>\n"
         for row in table.rows
     )
     caption = escape(table.caption)
@@ -102,6 +104,7 @@ def _table(table: Table) -> str:
     )
 
 
-def _breakable(name: str) -> str:
-    """A policy's name may be broken after a colon or a comma, which a narrow screen needs."""
-    return re.sub("([:,])(?=\\S)", r"\1<wbr>", escape(name))
+def _row_header(name: str) -> str:
+    """A policy's name may be broken after a colon or a comma, but not at `N = 8`; a long one gets room on a wide screen."""
+    broken = re.sub(r"([:,])(?=\S)", r"\1<wbr>", escape(name)).replace(" = ", "&nbsp;=&nbsp;")
+    return f'<th scope="row"{" class=long" if len(name) > _LONG else ""}>{broken}</th>'

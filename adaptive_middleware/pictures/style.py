@@ -67,10 +67,8 @@ def mark(number: int) -> Mark:
     return Mark(colour, _MARKERS[place + 8 * (turn == 2)], _DASHES[number % 4], turn != 1)
 
 
-@contextmanager
-def drawn() -> Iterator[None]:
-    """The style inside which figures are drawn and written: the library's defaults and ours, nobody else's."""
-    ours = {
+_OURS: Mapping[str, object] = MappingProxyType(
+    {
         "svg.hashsalt": "adaptive-middleware",
         "svg.fonttype": "none",
         "text.parse_math": False,
@@ -100,7 +98,13 @@ def drawn() -> Iterator[None]:
         "grid.color": RULE,
         "grid.linewidth": 0.8,
     }
-    with matplotlib.style.context(["default", ours]):
+)
+
+
+@contextmanager
+def drawn() -> Iterator[None]:
+    """The style inside which figures are drawn and written: the library's defaults and ours, nobody else's."""
+    with matplotlib.style.context(["default", dict(_OURS)]):
         yield
 
 

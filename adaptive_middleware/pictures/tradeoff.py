@@ -22,11 +22,11 @@ _COLUMNS = (
     "policy",
     "accuracy",
     "95 % interval",
+    "share at equal accuracy",
     "samples",
     "generated tokens",
     "prompt tokens",
     "PRM tokens",
-    "share at equal accuracy",
 )
 _HALF, _LONGEST = 22, 48
 _BANDS = 3
@@ -97,8 +97,8 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         entry.policy,
         percent(entry.accuracy),
         between(entry.accuracy_ci95),
-        *(number(cost) for cost in costs),
         percent(entry.share, 0),
+        *(number(cost) for cost in costs),
     )
 
 

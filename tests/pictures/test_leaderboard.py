@@ -150,7 +150,7 @@ def test_wide_costs_are_drawn_on_a_logarithmic_axis(costs: tuple[float, float], 
 def test_rows_of_unknown_cost_are_in_the_table_only() -> None:
     own = entries([*VERIFIED, row("p3", "lost", 0.9, 1.0, samples=None, generated_tokens=None)])
     picture = tradeoff(own, "name", "Title")
-    assert picture.table.rows[-1][:4] == ("lost", "90.0\u00a0%", "80.0 to 100.0\u00a0%", "–")
+    assert picture.table.rows[-1] == ("lost", "90.0\u00a0%", "80.0 to 100.0\u00a0%", *["–"] * 4, "0")
     assert max(x for line in lines_of(own) for x, _ in line) == 4
 
 
