@@ -89,7 +89,17 @@ def parse(text: str) -> Spec:
             raise _unknown(text, f"field of {kind}", name, (*types, "select"))
     limit = given.pop("max", None)
     policy = KINDS[kind](**given)
+    _check_prior(text, policy, given)
     return Spec(text, policy, select, policy.n if limit is None and isinstance(policy, fixed) else limit)
+
+
+def _check_prior(text: str, policy: Policy, given: Mapping[str, object]) -> None:
+    unused = [name for name in given if name.startswith("prior_")]
+    if unused and isinstance(policy, score_distribution) and policy.method == "mle":
+        message = (
+            f"{text!r}: {unused[0]} is given, but method 'mle' has no prior; remove it, or add method=map"
+        )
+        raise typer.BadParameter(message)
 
 
 def _choice(text: str, what: str, value: str, valid: tuple[str, ...]) -> str:

@@ -284,6 +284,7 @@ def test_score_distribution_stops_by_the_scores(scored: Path) -> None:
         ("score-distribution:first=0", "first='0' must be a whole number of at least 1"),
         ("score-distribution:target=1", "target='1' must be strictly between 0 and 1"),
         ("score-distribution:method=bayes", "unknown method 'bayes'; valid: mle, map"),
+        ("score-distribution:prior_mu=0.5", "prior_mu is given, but method 'mle' has no prior; remove it, or add method=map"),
         ("score-distribution:prior_mu=2", "prior_mu='2' must be from 0 to 1"),
         ("score-distribution:prior_sigma=0", "prior_sigma='0' must be from 0.01 to 10"),
         ("score-distribution:prior_spread=0", "prior_spread='0' must be above 0 and at most 10"),
