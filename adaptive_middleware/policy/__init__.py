@@ -12,8 +12,10 @@ from adaptive_middleware.policy.early_stopping import early_stopping
 from adaptive_middleware.policy.fixed import fixed
 from adaptive_middleware.policy.gain import gain
 from adaptive_middleware.policy.prices import Prices, draw_cost
+from adaptive_middleware.policy.pruning import worth_finishing
 from adaptive_middleware.policy.score_distribution import samples_to_exceed, score_distribution
 from adaptive_middleware.policy.stopping import optimal_stopping
+from adaptive_middleware.policy.weighted import overtaken, weighted_agreement
 
 __all__ = [
     "Prices",
@@ -25,8 +27,11 @@ __all__ = [
     "gain",
     "instance_adaptive",
     "optimal_stopping",
+    "overtaken",
     "samples_needed",
     "samples_to_exceed",
     "score_distribution",
     "stays_leader",
+    "weighted_agreement",
+    "worth_finishing",
 ]

@@ -13,8 +13,9 @@ from adaptive_middleware.policy import (
     instance_adaptive,
     optimal_stopping,
     score_distribution,
+    weighted_agreement,
+    worth_finishing,
 )
-from adaptive_middleware.policy.pruning import worth_finishing
 from adaptive_middleware.ports import Keep, Policy
 from adaptive_middleware.strategies.select import Selection, calibrated_argmax, calibrated_vote, majority_vote
 from bench.allocation.views import View
@@ -95,8 +96,8 @@ def _windows(terms: Terms) -> Play:
 
 
 def _scores_alone(terms: Terms) -> Play:
-    """OptScale: target scores and confidences, by maximum likelihood."""
-    grid = product(_caps(terms), (0.5, 0.7, 0.8, 0.9, 0.95), (0.8, 0.95, 0.99))
+    """OptScale: target scores and confidences, by maximum likelihood; few, because every draw fits anew."""
+    grid = ((0.6, 0.8), (0.8, 0.8), (0.8, 0.95), (0.9, 0.95), (0.95, 0.95), (0.95, 0.99))
     return Play(
         calibrated_argmax,
         tuple(
@@ -104,9 +105,10 @@ def _scores_alone(terms: Terms) -> Play:
                 f"target {target:g}, confidence {level:g}, cap {cap}",
                 score_distribution(target, level),
                 cap,
-                (target, level) == (0.9, 0.95) and first,
+                shown=(target, level) == (0.9, 0.95),
             )
-            for (first, cap), target, level in grid
+            for target, level in grid
+            for cap in (terms.limit if target == 0.95 else terms.reference,)
         ),
     )
 
@@ -123,6 +125,7 @@ def _instance_adaptive(terms: Terms) -> Play:
 
 
 _PRICES = (0.003, 0.01, 0.02, 0.03, 0.045, 0.07, 0.1)
+_TURNS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.09)
 _STEEP = (0.02, 0.03, 0.045, 0.06, 0.07, 0.08, 0.1, 0.14)
 
 
@@ -144,6 +147,27 @@ def _stopping(select: Selection) -> Callable[[Terms], Play]:
                     (price, sharpness) == (0.02, 2.0) and first,
                 )
                 for (first, cap), sharpness, price in grid
+            ),
+        )
+
+    return play
+
+
+def _weighing(select: Selection) -> Callable[[Terms], Play]:
+    """Weighted agreement over prices, of a sample and of an answer of mean length."""
+
+    def play(terms: Terms) -> Play:
+        grid = product(_caps(terms), (0, terms.tokens), _TURNS)
+        return Play(
+            select,
+            tuple(
+                Setting(
+                    f"price {price:g} a {'mean length' if tokens else 'sample'}, cap {cap}",
+                    weighted_agreement(price, per_tokens=tokens),
+                    cap,
+                    price == 0.02 and not tokens and first,
+                )
+                for (first, cap), tokens, price in grid
             ),
         )
 
@@ -204,10 +228,13 @@ RULES: tuple[Rule, ...] = (
     Rule("OptScale-style, calibrated score", View.both, _scores_alone),
     Rule("optimal stopping, PRM and log-probabilities, argmax", View.both, _stopping(calibrated_argmax)),
     Rule("optimal stopping, PRM and log-probabilities, weighted vote", View.both, _stopping(calibrated_vote)),
+    Rule("weighted agreement, PRM and log-probabilities", View.both, _weighing(calibrated_vote)),
     Rule("optimal stopping with pruning, argmax", View.both, _pruning, steps=True),
     Rule("optimal stopping, PRM only, argmax", View.scores, _stopping(calibrated_argmax)),
     Rule("optimal stopping, PRM only, weighted vote", View.scores, _stopping(calibrated_vote)),
     Rule("optimal stopping, log-probabilities only, argmax", View.logprobs, _stopping(calibrated_argmax)),
+    Rule("weighted agreement, PRM only", View.scores, _weighing(calibrated_vote)),
+    Rule("weighted agreement, neither", View.votes, _weighing(majority_vote)),
     Rule("optimal stopping, neither", View.votes, _unscored),
     Rule("oracle: stops at the first right answer", View.oracle, _perfect),
 )
