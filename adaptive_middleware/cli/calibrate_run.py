@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import typer
@@ -22,6 +23,13 @@ from adaptive_middleware.collect.session import Session, run_recorded, size_of
 from adaptive_middleware.collect.session import run as run_session
 from adaptive_middleware.collect.settings import Settings
 from adaptive_middleware.recording import Problem
+
+_CONTINUES: Mapping[bool | None, str] = MappingProxyType(
+    {
+        False: "this sampler cannot continue a prefix: questions and finished answers only",
+        None: "whether this sampler can continue a prefix shows when it is made; reckoned as if it could",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +89,11 @@ def cost(ordered: Run) -> Reckoned:
     if settings.sampler is None:
         build.source(settings)  # raises: it says what is missing
     continues = build.continues(settings)
-    notes = (
-        () if continues else ("this sampler cannot continue a prefix: questions and finished answers only",)
-    )
+    notes = (_CONTINUES[continues],) if continues in _CONTINUES else ()
     most = settings.sampler.max_tokens if settings.sampler is not None else 0
     units = finished_units(ordered.out)
-    return Reckoned(
-        reckon(prompts, size_of(settings), most, continues=continues, units=units), settings, notes
-    )
+    reckoned = reckon(prompts, size_of(settings), most, continues=continues is not False, units=units)
+    return Reckoned(reckoned, settings, notes)
 
 
 def _result(session: Session, read: Sequence[Prompt] | Sequence[Problem]) -> Result:

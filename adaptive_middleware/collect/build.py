@@ -52,13 +52,13 @@ def source(settings: Settings) -> Source:
             raise ConfigError(message)
 
 
-def continues(settings: Settings) -> bool:
-    """Whether the sampler can continue a prefix, as far as the settings tell without loading it."""
+def continues(settings: Settings) -> bool | None:
+    """Whether the sampler can continue a prefix; None where only loading it would tell."""
     match settings.sampler:
         case OpenAISampler() as own:
             return own.prefill
         case PythonSampler():
-            return False
+            return None
         case _:
             return True
 
