@@ -25,7 +25,7 @@ def show(asked: Asked, made: Made) -> None:
     audit = made.audit
     console.print(f"{escape(asked.source.name)} ({_size(audit)}); calibration {escape(asked.calibration)}")
     console.print(f"{escape(made.fitted_for)}\n", style="dim")
-    for line in _verdict(audit):
+    for line in _verdict(audit, asked.tolerance):
         console.print(line)
     if audit.findings is not None:
         console.print(_measured(audit.findings, asked.tolerance))
@@ -46,7 +46,7 @@ def _size(audit: Audit) -> str:
     return f"{audit.n} {what}, {audit.findings.problems} problems"
 
 
-def _verdict(audit: Audit) -> Iterator[str]:
+def _verdict(audit: Audit, tolerance: float) -> Iterator[str]:
     found, verdict = audit.findings, audit.verdict
     if found is None:
         yield "[bold]Nothing to judge the calibration by.[/]\n"
@@ -58,6 +58,11 @@ def _verdict(audit: Audit) -> Iterator[str]:
         yield (
             f"[bold yellow]Too few to tell.[/] Nothing speaks against the calibration, but with {found.problems} problems "
             f"its error is known to +-{found.bias.half_width:.0%} only: about {verdict.need} are needed.\n"
+        )
+    elif found.error.value > tolerance:
+        yield (
+            f"[bold green]The calibration holds[/] as far as can be told: an error of {found.error.value:.3f} may be chance "
+            "(at the 1 % level).\n"
         )
     else:
         yield "[bold green]The calibration holds.[/]\n"

@@ -94,7 +94,9 @@ def _bundle(asked: Asked) -> Bundle | None:
 def _of_store(asked: Asked, bundle: Bundle | None) -> Made:
     calibration = None if bundle is None else bundle.calibration
     found = audit_store(read_store(asked.source), calibration, tolerance=asked.tolerance, seed=asked.seed)
-    return Made(found, _fitted_for(bundle))
+    return Made(
+        found, "no bundle: probabilities as they were reported" if bundle is None else _fitted_for(bundle)
+    )
 
 
 def _of_recording(

@@ -35,13 +35,13 @@ def unwrapped(text: str) -> str:
 
 @pytest.fixture
 def traffic(tmp_path: Path) -> Path:
-    return recording(tmp_path / "traffic.jsonl", 40)
+    return recording(tmp_path / "traffic.jsonl", 50)
 
 
 def test_json_is_one_object_with_the_promised_fields_first(traffic: Path, bundle: Path) -> None:
     found = result(traffic, "--calibration", bundle)
     assert list(found)[:6] == PROMISED
-    assert (found["n"], found["kind"], found["holds"]) == (160, "recording", True)
+    assert (found["n"], found["kind"], found["holds"]) == (200, "recording", True)
     assert found["ece_ci95"][0] <= found["ece"] <= found["ece_ci95"][1]
     assert 0.7 < found["coverage_lower10"] <= 1
     assert found["written"] is None
@@ -74,7 +74,7 @@ def test_raw_scores_are_audited_at_their_word(tmp_path: Path) -> None:
 def test_the_page_says_the_verdict_first(tmp_path: Path, traffic: Path, bundle: Path) -> None:
     page = run(traffic, "--calibration", bundle).stdout
     assert "fitted for prm-x judging model-y" in page
-    assert page.index("The calibration holds.") < page.index("calibration error (ECE)")
+    assert page.index("The calibration holds") < page.index("calibration error (ECE)")
     assert "No policy is better for certain" in page
     assert "\x1b" not in page
     shifted = run(recording(tmp_path / "s.jsonl", score=surer), "--calibration", bundle).stdout
@@ -90,6 +90,12 @@ def test_the_page_names_the_policy_that_would_be_better(tmp_path: Path, bundle: 
     assert "Better on this traffic: " in page
     assert "policies:\n  default:\n    strategy: best-of-n\n    policy: {kind: " in page
     assert result(file, "--calibration", bundle)["better_policy"] in page
+
+
+def test_an_error_that_may_be_chance_is_said_to_be_so(tmp_path: Path, bundle: Path) -> None:
+    calls = [line(p=0.8, correct=i % 4 > 0, id=i) for i in range(100)]
+    page = run(written(tmp_path / "s.jsonl", *calls), "--calibration", bundle).stdout
+    assert "The calibration holds as far as can be told: an error of 0.050 may be chance" in page
 
 
 def test_too_few_problems_are_said_on_the_page(tmp_path: Path, bundle: Path) -> None:
@@ -117,6 +123,7 @@ def test_a_store_of_reports_is_audited(tmp_path: Path, bundle: Path) -> None:
     page = run(store, "--calibration", bundle).stdout
     assert "store.jsonl (150 calls, 150 problems)" in page
     assert "p-value of no drift" in page
+    assert "no bundle: probabilities as they were reported" in run(store, "--calibration", "raw").stdout
 
 
 def test_a_torn_store_is_audited_with_a_note(tmp_path: Path, bundle: Path) -> None:
@@ -222,6 +229,15 @@ def test_files_of_another_kind_are_one_line_of_error(tmp_path: Path) -> None:
         assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
 
 
+def test_estimates_of_the_question_alone_are_on_the_page(tmp_path: Path, traffic: Path, bundle: Path) -> None:
+    asked = tmp_path / "asked.jsonl"
+    problems = read_recording(traffic)
+    write_recording(asked, [Problem(p.id, p.question, p.samples, question_score=0.5) for p in problems])
+    page = unwrapped(run(asked, "--calibration", bundle).stdout)
+    assert "Question alone: calibration error 0." in page
+    assert "50 questions (not part of the verdict)" in page
+
+
 def test_the_same_seed_gives_the_same_audit(traffic: Path, bundle: Path) -> None:
     assert result(traffic, "--calibration", bundle) == result(traffic, "--calibration", bundle)
 
@@ -233,7 +249,7 @@ def test_on_a_terminal_what_is_done_is_shown_on_standard_error(
     done = run(traffic, "--calibration", bundle)
     assert done.exit_code == 0
     assert "\x1b[" in done.stdout
-    assert "The calibration holds." in done.stdout
+    assert "The calibration holds" in done.stdout
 
 
 def test_help_loads_no_heavy_module() -> None:
