@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path as FilePath
 
 from adaptive_middleware import lab
@@ -33,6 +34,7 @@ from adaptive_middleware.config.stopping import (
     ScoreDistributionPolicy,
 )
 from adaptive_middleware.effects import Strategy
+from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.policy import (
     agreement,
     early_stopping,
@@ -43,6 +45,7 @@ from adaptive_middleware.policy import (
 )
 from adaptive_middleware.ports import Calibrator, Policy, Scorer, Verifier
 from adaptive_middleware.rules import Rule
+from adaptive_middleware.scoring.quantiles import quantile_estimate
 from adaptive_middleware.strategies.best_of_n import best_of_n
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.strategies.select import Selection, calibrated_argmax, calibrated_vote, majority_vote
@@ -153,7 +156,7 @@ def _scorer(config: Config) -> Scorer | None:
             scorer: Scorer = made(config.document, ("prm",), target, args, "score")
             return scorer
         case LabPrm():
-            return _load_lab()
+            return _loader(config)(lab.PRM)
         case TransformersPrm() as prm:
             return _load_transformers(config, prm)
 
@@ -171,10 +174,8 @@ def _verifier(config: Config, rules: Sequence[Rule]) -> Verifier | None:
 
 
 def _load_transformers(config: Config, prm: TransformersPrm) -> Scorer:
-    from adaptive_middleware.scoring.local import load_scorer  # noqa: PLC0415 - loads torch
-
     folder = config.resolved(prm.model)
-    return load_scorer(
+    return _loader(config)(
         folder if folder.exists() else prm.model,
         family=prm.family,
         device=prm.device,
@@ -185,18 +186,42 @@ def _load_transformers(config: Config, prm: TransformersPrm) -> Scorer:
     )
 
 
-def _load_lab() -> Scorer:
+def _loader(config: Config) -> Callable[..., Scorer]:
+    """What loads the process reward model: as it is, or with the fine-tuned calibration on top."""
     from adaptive_middleware.scoring.local import load_scorer  # noqa: PLC0415 - loads torch
 
-    return load_scorer(lab.PRM)
+    tuned = _fine_tuned(config)
+    if tuned is None:
+        return load_scorer
+    from adaptive_middleware.scoring.quantiles_local import load_quantile_scorer  # noqa: PLC0415 - loads torch
+
+    return partial(load_quantile_scorer, tuned, generator=config.settings.generator)
+
+
+def _fine_tuned(config: Config) -> FilePath | None:
+    """The folder of a fine-tuned calibration, where `calibration` names one."""
+    written = config.settings.calibration
+    if written is None or written in {"none", "lab"} or not config.resolved(written).is_dir():
+        return None
+    return config.resolved(written)
 
 
 def _calibrator(config: Config, scorer: Scorer | None) -> Calibrator:
     written = config.settings.calibration
     if written is None or written == "none":
         return uncalibrated
+    if tuned := _fine_tuned(config):
+        if isinstance(config.settings.prm, PythonPrm):
+            message = f"calibration is the folder {str(tuned)!r}, a fine-tuned model: that needs prm.kind transformers or lab; use a bundle"
+            raise _at(config, ("calibration",), message)
+        return quantile_estimate
     path = lab.CALIBRATION if written == "lab" else config.resolved(written)
     return bundle.load(path, prm=_id(config, scorer), generator=config.settings.generator).calibration
+
+
+def _at(config: Config, path: KeyPath, message: str) -> ConfigError:
+    place = config.document.at(path)
+    return ConfigError(message, file=config.document.file, line=place.line, column=place.column)
 
 
 def _id(config: Config, scorer: Scorer | None) -> str:

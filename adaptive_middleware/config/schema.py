@@ -167,8 +167,8 @@ class Settings(Model):
     prm: Prm | None = Field(None, description="Process reward model; absent: decide by votes alone.")
     calibration: Text | None = Field(
         None,
-        description="Calibration bundle (a JSON file, relative to this file), 'lab' for the embedded one, or "
-        "'none': raw scores taken at their word.",
+        description="Calibration bundle (a JSON file, or the folder of a fine-tuned one, relative to this file), 'lab' "
+        "for the embedded one, or 'none': raw scores taken at their word.",
     )
     generator: Text | None = Field(
         None, description="Id of the wrapped model: a calibration bundle of another one is then refused."
