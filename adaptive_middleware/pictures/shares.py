@@ -71,7 +71,8 @@ def _draw(figure: Figure, found: Mapping[str, Sequence[Entry]]) -> None:
     axes.barh(range(len(found)), least, 0.3, color=_LESS.colour, alpha=0.25, linewidth=0)
     for place, name in enumerate(found):
         plate = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.5}
-        axes.text(0, place - 0.24, shortened(name, _LONGEST), va="bottom", fontsize=9, bbox=plate)
+        label = axes.text(0, place - 0.24, shortened(name, _LONGEST), va="bottom", fontsize=9, bbox=plate)
+        label.set_in_layout(False)  # a name that is too wide is cut, and leaves the bars their room
     _points(axes, list(found.values()))
     axes.axvline(1, color=FAINT, linestyle=":", linewidth=1.4)
     most = max(_share(entry) for members in found.values() for entry in members)

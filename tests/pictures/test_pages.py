@@ -20,7 +20,7 @@ from adaptive_middleware.pictures import calibration_report, leaderboard_report
 from adaptive_middleware.pictures.style import ROLES
 from tests.calibration.world import answers, examples
 from tests.pictures.reading import Read, read
-from tests.pictures.rows import HOSTILE, TOKENS
+from tests.pictures.rows import HOSTILE, TOKENS, row
 
 
 def opened(page: Path) -> Read:
@@ -217,6 +217,12 @@ def test_answers_that_all_end_alike_and_few_problems_are_drawn_without_claims(
     assert "AUROC" not in said
     assert "too few problems for intervals" in said
     assert "nan" not in page.read_text("utf-8")
+
+
+def test_names_wider_than_the_chart_leave_the_chart_its_room(tmp_path: Path) -> None:
+    rows = [row("r", f"{'W' * 200}; {n}", 0.5, n, share_at_equal_accuracy=0.5) for n in (1.0, 2.0)]
+    page = leaderboard_report(tmp_path, title="T", rows=rows)
+    assert len(opened(page).named("svg")) == 2
 
 
 def test_drawing_leaves_the_drawing_library_as_it_was(tmp_path: Path) -> None:
