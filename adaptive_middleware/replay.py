@@ -83,7 +83,7 @@ class RecordedStreamer:
         """Each path one recorded step further."""
         whole = self.sampler.tape.paths
         return [
-            path if path.done else self._at(whole[take(path).sample], len(path.steps) + 1) for path in paths
+            path if path.ended else self._at(whole[take(path).sample], len(path.steps) + 1) for path in paths
         ]
 
     def drop(self, request: Request, paths: Sequence[Path]) -> list[Path]:  # noqa: ARG002

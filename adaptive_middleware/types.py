@@ -88,6 +88,11 @@ class Path:
         """The answer's text so far."""
         return "".join(self.steps)
 
+    @property
+    def ended(self) -> bool:
+        """Whether no more of it will come: it is done, was cut off (`finish_reason` says how), or failed."""
+        return self.done or self.finish_reason is not None or self.error is not None
+
 
 @dataclass(frozen=True, slots=True)
 class StepScores:

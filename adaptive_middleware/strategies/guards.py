@@ -104,10 +104,9 @@ class _Watch:
             self.passed_on = error
             raise
         if isinstance(effect, (Sample, Advance, Drop)):
-            ended = [
-                path for path in answer if path.done or path.error is not None or isinstance(effect, Drop)
-            ]
-            self.drawn += [path for path in ended if path.done and path.error is None]
+            ended = _settled(effect, answer)
+            if not isinstance(effect, Drop):
+                self.drawn += [path for path in ended if path.error is None]
             self.usage = sum((path.usage for path in ended), self.usage)
         return answer
 
@@ -130,7 +129,7 @@ class _Limits:
             self._in_time("to read open answers on")
         paths: Sequence[Path] = yield effect
         if isinstance(effect, (Sample, Advance, Drop)):
-            self._count([path for path in paths if path.done or isinstance(effect, Drop)])
+            self._count(_settled(effect, paths))
         return paths
 
     def _count(self, ended: Sequence[Path]) -> None:
@@ -154,6 +153,11 @@ class _Limits:
             message = f"{self.spent} of {self.tokens} tokens are spent; one more sample may cost {worst}"
             raise TokensExceeded(message)
         return replace(effect, n=min(effect.n, affordable))
+
+
+def _settled(effect: Effect[Any], paths: Sequence[Path]) -> list[Path]:
+    """The paths of an answer to `effect` that will cost nothing more."""
+    return [path for path in paths if path.ended or not isinstance(effect, Advance)]
 
 
 def _failed(error: Exception) -> Path:

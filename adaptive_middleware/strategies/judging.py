@@ -74,27 +74,27 @@ class Judging:
         prior = beliefs.uniform() if estimate is None else beliefs.from_estimate(estimate)
         return State((), prior, limit, estimate, base_rate=prior.mean)
 
-    def candidates(self, request: Request, paths: Sequence[Path], notes: Notes) -> Flow[list[Candidate]]:
-        """The paths with scores, estimates, canonical answers and verdicts; partial ones are only scored."""
+    def candidates(
+        self, request: Request, paths: Sequence[Path], notes: Notes, *, partial: bool = False
+    ) -> Flow[list[Candidate]]:
+        """The paths with scores, estimates, canonical answers and verdicts; `partial` ones are only scored."""
         scores: dict[int, StepScores] = {}
         with_text = [i for i, path in enumerate(paths) if path.text.strip()]
         if self.score and with_text:
             answers = yield from Score(request, tuple(paths[i] for i in with_text))
             scores = dict(zip(with_text, answers, strict=True))
-        verdicts: dict[int, Verdict] = {}
-        whole = [i for i, path in enumerate(paths) if path.done]
-        if self.verify and whole:
-            found = yield from Verify(request, tuple(paths[i] for i in whole))
-            verdicts = dict(zip(whole, found, strict=True))
+        verdicts: Sequence[Verdict | None] = [None] * len(paths)
+        if self.verify and paths and not partial:
+            verdicts = yield from Verify(request, tuple(paths))
         return [
             Candidate(
                 path,
                 scores.get(i),
                 notes.estimate(self.calibrate, path, scores[i]) if i in scores else None,
-                self.answer(path) if path.done else None,
-                verdicts.get(i),
+                None if partial else self.answer(path),
+                verdict,
             )
-            for i, path in enumerate(paths)
+            for i, (path, verdict) in enumerate(zip(paths, verdicts, strict=True))
         ]
 
     def after(self, state: State, new: Sequence[Candidate], dropped: Sequence[Candidate] = ()) -> State:

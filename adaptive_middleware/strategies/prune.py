@@ -67,11 +67,11 @@ class prune:  # noqa: N801 - reads as a word, like the policies
         going = tuple(opened)
         while going:
             read = yield from Advance(request, going)
-            ended = notes.usable([path for path in read if path.done or path.error is not None])
+            ended = notes.usable([path for path in read if path.ended])
             if ended:
                 state = judging.after(state, (yield from judging.candidates(request, ended, notes)))
-            still = [path for path in read if not path.done and path.error is None]
-            judged = (yield from judging.candidates(request, still, notes)) if still else []
+            still = [path for path in read if not path.ended]
+            judged = (yield from judging.candidates(request, still, notes, partial=True)) if still else []
             losers = self._losers(state, judged, judging, notes)
             if losers:
                 lost = [judged[i] for i in losers]

@@ -192,3 +192,15 @@ def test_failed_verdicts_lower_the_belief_until_the_call_is_given_up() -> None:
 def test_a_number_is_a_decision() -> None:
     outcome = run(best_of_n(lambda s: 1 - s.drawn, score=False)(REQUEST), Ports(ScriptedSampler(["4"])))
     assert outcome.decisions[0] == Decision(1, "the policy asked for 1 more")
+
+
+def test_an_answer_cut_off_at_its_length_still_votes_and_is_verified() -> None:
+    class Seen:
+        def verify(self, request: Request, paths: Sequence[Path]) -> list[Verdict]:
+            return [Verdict(path.text == "4") for path in paths]
+
+    cut = Path(("4",), done=False, finish_reason="length")
+    ports = Ports(ScriptedSampler([cut]), TableScorer(0.5), Seen())
+    outcome = run(best_of_n(fixed(1), verify=True)(REQUEST), ports)
+    assert outcome.considered[0].answer == "4"
+    assert outcome.considered[0].verdict == Verdict(passed=True)

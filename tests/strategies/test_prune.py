@@ -231,3 +231,13 @@ def test_pruning_never_costs_more_than_finishing_everything(
         return outcome.usage.completion_tokens
 
     assert tokens(prune(fixed(n), keep, 8)) <= tokens(prune(fixed(n), lambda s, c: 1, 8))
+
+
+def test_a_stream_that_is_cut_off_at_its_length_has_ended() -> None:
+    class Cut(ScriptedStreamer):
+        def advance(self, request: Request, paths: Sequence[Path]) -> list[Path]:
+            return [Path(("4",), done=False, finish_reason="length", raw=path.raw) for path in paths]
+
+    world = Ports(ScriptedSampler(["x"]), TableScorer(by_first_word), streamer=Cut([GOOD]))
+    outcome = run(within(fail_open(prune(fixed(1))(REQUEST), REQUEST), tokens=100), world)
+    assert outcome.considered[0].answer == "4"
