@@ -86,7 +86,7 @@ def test_mle_is_the_optimum_that_scipy_finds(scores: list[float], bounded: bool)
 @example([0.5, 0.5])
 @example([0.01, 0.99])
 @example([0.989] * 5 + [0.99])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_law_near_the_mle_is_more_likely(scores: list[float]) -> None:
     fitted = fit_mle(scores)
     best = log_likelihood(scores, fitted)
@@ -185,7 +185,7 @@ def test_without_any_score_the_votes_decide() -> None:
 
 
 @given(scores=st.lists(st.floats(0, 1), min_size=3, max_size=10), method=st.sampled_from(["mle", "map"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_decision_is_finite_and_within_its_window(scores: list[float], method: str) -> None:
     decision = decide(score_distribution(window=4, method=method), *scores)  # type: ignore[arg-type]
     assert 0 <= decision.more <= 4
