@@ -38,7 +38,7 @@ def root() -> None:
     """Give every LLM call the compute it needs and no more."""
 
 
-_PRM = "torch", "transformers", "safetensors", "numpy", "scipy", "sklearn"
+_PRM = "torch", "transformers", "safetensors", "peft", "numpy", "scipy", "sklearn"
 _EXTRAS: Mapping[str, str] = MappingProxyType(dict.fromkeys(_PRM, "prm") | {"matplotlib": "report"})
 
 
