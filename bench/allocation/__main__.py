@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--orders",
         type=int,
         default=0,
-        help="replays per problem (default: 20 to 100, fewer for many problems)",
+        help="replays per problem (default: 12 to 100, fewer for many problems)",
     )
     parser.add_argument(
         "--workers", type=int, default=2, help="processes; the results do not depend on it (default: 2)"

@@ -16,7 +16,7 @@ from bench.allocation.crossfit import crossfitted, folds, held_out
 from bench.allocation.curve import Floats
 from bench.allocation.rows import RIGHT, Pair, Resamples, Row, resamples
 
-FIXED, SETTING = "fixed N", "named settings"
+FIXED, SETTING, ANY = "fixed N", "named settings", "any rule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,16 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What rules are matched to: a name, and its figures (problems, 5)."""
+    """What rules are matched to: fixed `n`, and the curve (problems, N, 5) that it is a point of."""
 
     name: str
-    figures: Floats
+    curve: Floats
+    n: int
+
+    @property
+    def figures(self) -> Floats:
+        """What it did on each problem: (problems, 5)."""
+        return self.curve[:, self.n - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,15 @@ def fixed_contender(name: str, curve: Floats, shown: Sequence[int]) -> Contender
     labels = tuple(f"N = {n}" for n in range(1, curve.shape[1] + 1))
     named = frozenset(f"N = {n}" for n in shown)
     return Contender(f"fixed N, {name}", labels, named, np.swapaxes(curve, 0, 1)[None], curve)
+
+
+def any_rule(contenders: Sequence[Contender], curve: Floats) -> Contender:
+    """All rules as one whose knob is which of them, and its setting: what a user gains who chooses on other problems."""
+    own = [one for one in contenders if not one.bound]
+    fits = max(len(one.figures) for one in own)
+    each = [np.broadcast_to(one.figures, (fits, *one.figures.shape[1:])) for one in own]
+    labels = tuple(f"{one.name}; {label}" for one in own for label in one.labels)
+    return Contender(ANY, labels, frozenset(), np.concatenate(each, axis=1), curve)
 
 
 def powers_of_two(most: int) -> tuple[int, ...]:
@@ -99,15 +114,16 @@ class Judge:
     def match(self, reference: Reference, contenders: Sequence[Contender]) -> Match:
         """The reference's row, and one row a rule, its setting chosen without the problem it is judged on."""
         group = f"chosen to match {reference.name}"
-        own = Pair(reference.figures, reference.figures[:, None])
-        names = [f"{one.name}; {group}" for one in contenders]
+        own = Pair(reference.figures, reference.curve)
+        judged = [*contenders, any_rule(contenders, reference.curve)]
+        names = [f"{one.name}; {group}" for one in judged]
         rows = [
             self.by.row(
                 name, group, Pair(self._chosen(one, reference), one.curve), self.unit, reference.figures
             )
-            for name, one in zip(names, contenders, strict=True)
+            for name, one in zip(names, judged, strict=True)
         ]
-        bounds = frozenset(name for name, one in zip(names, contenders, strict=True) if one.bound)
+        bounds = frozenset(name for name, one in zip(names, judged, strict=True) if one.bound)
         return Match(
             self.by.row(reference.name, group, own, self.unit, reference.figures), tuple(rows), bounds
         )

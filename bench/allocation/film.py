@@ -13,12 +13,15 @@ from itertools import accumulate
 
 from adaptive_middleware.cli.replay_rows import Reel
 from adaptive_middleware.errors import SamplerError
-from adaptive_middleware.policy import fixed
+from adaptive_middleware.policy import agreement, early_stopping, fixed, score_distribution
 from adaptive_middleware.ports import Policy
 from adaptive_middleware.replay import recorded_answer, replay, take
 from adaptive_middleware.strategies.best_of_n import best_of_n
 from adaptive_middleware.strategies.select import Selection
 from adaptive_middleware.types import Belief, Decision, State
+
+_BLIND = (fixed, agreement, early_stopping, score_distribution)
+"""Policies that never read the score of the question alone: it is not asked for, and not paid."""
 
 FIGURES = ("right", "samples", "generated", "prompt", "scored")
 """What is counted of one call: 0 or 1, then samples, generated, prompt and PRM tokens."""
@@ -26,13 +29,17 @@ FIGURES = ("right", "samples", "generated", "prompt", "scored")
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """States after 0, 1, .. draws, and beside each: whether the leader is right, and tokens generated and scored."""
+    """States after 0, 1, .. draws, and beside each: whether the leader is right, and tokens generated and scored.
+
+    `question_tokens` are paid by every request, `question_scored` once, by policies that read the question's score.
+    """
 
     states: tuple[State, ...]
     right: tuple[bool, ...]
     generated: tuple[int, ...]
     scored: tuple[int, ...]
     question_tokens: float
+    question_scored: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,6 @@ def film(one: Reel, order: Sequence[int], select: Selection, limit: int, questio
     replay(one.tape, strategy(one, watcher, select, limit), order)
     states = tuple(watcher.seen)
     candidates = states[-1].candidates
-    asked = one.tape.question.tokens
     scores = [candidate.scores.tokens if candidate.scores else 0 for candidate in candidates]
     return Film(
         states,
@@ -72,14 +78,15 @@ def film(one: Reel, order: Sequence[int], select: Selection, limit: int, questio
             state.leader is not None and take(candidates[state.leader.index].path).correct for state in states
         ),
         tuple(accumulate((one.path.usage.completion_tokens for one in candidates), initial=0)),
-        tuple(accumulate(scores, initial=asked)),
+        tuple(accumulate(scores, initial=0)),
         question_tokens,
+        one.tape.question.tokens,
     )
 
 
 def strategy(one: Reel, policy: Policy, select: Selection, limit: int) -> best_of_n:
     """The ordinary best-of-N under `policy`, scoring what the view has scores for."""
-    asks = bool(one.tape.question.values) and not isinstance(policy, fixed)
+    asks = bool(one.tape.question.values) and not isinstance(policy, _BLIND)
     return best_of_n(
         policy,
         max_samples=limit,
@@ -106,7 +113,8 @@ def walk(shown: Film, policy: Policy, cap: int) -> tuple[float, ...]:
         message = f"{policy!r} draws nothing: a policy must ask for at least one sample of a fresh call"
         raise SamplerError(message)
     prompt = requests * shown.question_tokens
-    return (float(shown.right[drawn]), drawn, shown.generated[drawn], prompt, shown.scored[drawn])
+    scored = shown.scored[drawn] + (0 if isinstance(policy, _BLIND) else shown.question_scored)
+    return (float(shown.right[drawn]), drawn, shown.generated[drawn], prompt, scored)
 
 
 def _more(policy: Policy, state: State, cap: int) -> int:

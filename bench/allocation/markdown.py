@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import isfinite
 
-from bench.allocation.board import FIXED, Match, Part
+from bench.allocation.board import ANY, FIXED, Match, Part
 from bench.allocation.rows import RESAMPLES, Row, Span
 
 _HEAD = """\
@@ -59,27 +59,33 @@ def _section(part: Part) -> Iterator[str]:
 
 
 def headline(match: Match, unit: str) -> str:
-    """One sentence: the cheapest rule that kept the reference's accuracy within half a point, and what it cost."""
-    reference = match.reference
-    start = f"{reference.policy} ({_percent(reference.accuracy.value)})"
-    kept = [
-        one
-        for one in match.rows
-        if one.policy not in match.bounds and one.difference is not None and one.difference.value >= -0.005
-    ]
-    if not kept:
-        return f"{start}: no rule kept its accuracy within half a point."
-    best = min(kept, key=_cost)
+    """One sentence: the cheapest rule that kept the reference's accuracy within half a point, and two to hold beside it.
+
+    The cheapest is named after the fact. The row of any rule was chosen before it, on other problems; the Beta
+    vote needs no process reward model.
+    """
+    named = {_name(one): one for one in match.rows}
+    rules = [one for name, one in named.items() if name != ANY and one.policy not in match.bounds]
+    kept = [one for one in rules if one.difference is not None and one.difference.value >= -0.005]
+    best = min(kept, key=_cost, default=match.reference)
+    beside = [named[name] for name in (ANY, "Beta vote") if name in named and named[name] is not best]
+    first = f"the cheapest within half a point is {_costs(best, unit)}"
     if _cost(best) > 0.995:
-        return f"{start}: no rule kept its accuracy within half a point for less."
-    others = [one for one in match.rows if one.policy.startswith("Beta vote") and one is not best]
-    said = [f"cheapest within half a point is {_costs(best, unit)}", *(_costs(one, unit) for one in others)]
-    return f"{start}: {'; '.join(said)}."
+        first = "no rule is cheaper within half a point"
+    accuracy = _percent(match.reference.accuracy.value)
+    return (
+        "; ".join([f"{match.reference.policy} ({accuracy}): {first}", *(_costs(one, unit) for one in beside)])
+        + "."
+    )
 
 
 def _costs(one: Row, unit: str) -> str:
-    name = one.policy.split("; ")[0]
+    name = "any rule, chosen on other problems" if _name(one) == ANY else _name(one)
     return f"{name}, {_points(one.difference)} points at {_share(one.ratio)} of its {unit}"
+
+
+def _name(one: Row) -> str:
+    return one.policy.split("; ")[0]
 
 
 def _cost(one: Row) -> float:
@@ -92,7 +98,7 @@ def _match(match: Match, unit: str) -> Iterator[str]:
     for one in (match.reference, *match.rows):
         spent = one.samples if unit == "samples" else one.generated
         cells = (
-            one.policy.split("; ")[0],
+            _name(one),
             _percent(one.accuracy.value),
             _points(one.difference),
             _number(spent, 1 if unit == "samples" else 0),

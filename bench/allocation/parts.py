@@ -27,7 +27,7 @@ def replayed_part(pool: Pool, findings: Sequence[Findings], seed: int) -> Part:
     curves = _curves(findings)
     contenders = [*_fixed(pool, curves), *_rules(findings)]
     references = [
-        Reference(f"fixed {pool.reference}, {name}", curves[name][:, pool.reference - 1])
+        Reference(f"fixed {pool.reference}, {name}", curves[name], pool.reference)
         for name in ("argmax", "majority")
         if name in curves and (name in pool.source.against or "argmax" not in curves)
     ]
@@ -95,7 +95,7 @@ def verified_part(pool: Pool, predicted: Mapping[str, Belief] | None, seed: int)
         )
         for name, rule in _exact_rules(pool, predicted, seed)
     ]
-    references = [Reference(f"cap {pool.reference}, stop at success", curve[:, pool.reference - 1])]
+    references = [Reference(f"cap {pool.reference}, stop at success", curve, pool.reference)]
     rows, matches = judged([problem.id for problem in pool.problems], contenders, references, SAMPLES, seed)
     exact = min(problem.size for problem in pool.problems) >= verified.CAP
     notes = (

@@ -14,7 +14,7 @@ ROOT = File(__file__).parents[2]
 LAB_CALIBRATION = "adaptive_middleware/lab/calibration.json"
 _MOST = 64
 _REPLAYS = 2400
-_FEWEST, _MOST_ORDERS = 20, 100
+_FEWEST, _MOST_ORDERS = 12, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def given(files: Sequence[str]) -> tuple[Source, ...]:
 def load(source: Source, orders: int = 0) -> Pool:
     """The pool of a recording; raises `RecordingError` as `read_recording` does.
 
-    Each problem is replayed in so many `orders`; 0 chooses 20 to 100, fewer for many problems. When any problem
+    Each problem is replayed in so many `orders`; 0 chooses 12 to 100, fewer for many problems. When any problem
     has only counts, or the source says so, all are verified: they then count as (n, n_correct).
     """
     problems = read_recording(source.file)

@@ -14,6 +14,7 @@ def scored(problems: int = 24, samples: int = 6, *, logprobs: bool = True, seed:
             "what is it, exactly",
             tuple(_sample(rng, (number + 0.5) / problems, logprobs=logprobs) for _ in range(samples)),
             question_score=round(1 - (number + 0.5) / problems, 3),
+            question_tokens=4,
         )
         for number in range(problems)
     ]

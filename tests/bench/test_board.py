@@ -3,15 +3,19 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from adaptive_middleware.policy import agreement, fixed
 from adaptive_middleware.recording import write_recording
 from adaptive_middleware.strategies.select import majority_vote
 from bench.allocation import __main__ as command
+from bench.allocation.board import Contender, Match, any_rule
+from bench.allocation.markdown import headline
 from bench.allocation.measure import measure
 from bench.allocation.policies import Play, Rule, Setting, Terms
 from bench.allocation.recordings import Source, given, load, standard
+from bench.allocation.rows import Row, Span
 from bench.allocation.run import board
 from bench.allocation.views import View
 from tests.bench.recordings import counted, scored
@@ -66,8 +70,8 @@ def test_the_page_has_a_section_a_headline_and_tables_for_each_recording(written
     text = (written / "LEADERBOARD.md").read_text()
     assert "## scored" in text
     assert "## counted" in text
-    assert text.count("**fixed 4, ") == 2
-    assert "**cap 64, stop at success" in text
+    assert text.count("**fixed 4, argmax (") == text.count("**fixed 4, majority (") == 1
+    assert "**cap 64, stop at success (" in text
     for table in text.split("\n\n"):
         if table.startswith("|"):
             assert len({line.count("|") for line in table.splitlines()}) == 1
@@ -77,6 +81,42 @@ def test_the_reference_matched_to_itself_costs_itself(written: Path) -> None:
     found = {str(row["policy"]): row for row in rows(written) if row["recording"] == "counted"}
     own = found["fixed N as a cap, stop at success; chosen to match cap 64, stop at success"]
     assert own["share_at_equal_accuracy"] == 1.0
+
+
+def row(name: str, difference: float, ratio: float) -> Row:
+    exact = Span(0.6, 0.6, 0.6)
+    spans = Span(difference, difference, difference), Span(ratio, ratio, ratio)
+    return Row(f"{name}; chosen", "g", exact, 1.0, 1.0, 1.0, 1.0, exact, *spans)
+
+
+def test_the_headline_names_the_cheapest_rule_that_keeps_the_accuracy_and_no_bound() -> None:
+    rows = (
+        row("close", -0.004, 0.7),
+        row("cheap but worse", -0.01, 0.1),
+        row("oracle", 0.1, 0.2),
+        row("any rule", -0.02, 0.6),
+        row("Beta vote", 0.0, 0.8),
+    )
+    said = headline(Match(row("fixed 16", 0.0, 1.0), rows, frozenset({"oracle; chosen"})), "tokens")
+    assert "the cheapest within half a point is close, -0.4 [-0.4, -0.4] points at 70% of its tokens" in said
+    assert "any rule, chosen on other problems, -2.0 [-2.0, -2.0] points at 60%" in said
+    assert "Beta vote, 0 points at 80%" in said
+    assert "cheap but worse" not in said
+
+
+def test_the_headline_says_when_no_rule_is_cheaper() -> None:
+    match = Match(row("fixed 16", 0.0, 1.0), (row("dear", 0.0, 1.2), row("bad", -0.1, 0.1)), frozenset())
+    assert headline(match, "tokens").endswith("no rule is cheaper within half a point.")
+
+
+def test_any_rule_is_every_setting_of_every_rule_but_the_bounds() -> None:
+    curve = np.zeros((3, 4, 5))
+    one = Contender("one", ("a", "b"), frozenset(), np.full((1, 2, 3, 5), 1.0), curve)
+    two = Contender("two", ("c",), frozenset(), np.full((10, 1, 3, 5), 2.0), curve)
+    bound = Contender("oracle", ("d",), frozenset(), np.full((1, 1, 3, 5), 3.0), curve, bound=True)
+    found = any_rule([one, two, bound], curve)
+    assert found.labels == ("one; a", "one; b", "two; c")
+    assert found.figures[7, :, 0, 0].tolist() == [1.0, 1.0, 2.0]
 
 
 def test_absent_recordings_say_so_and_are_no_error(tmp_path: Path) -> None:
