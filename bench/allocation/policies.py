@@ -225,7 +225,7 @@ RULES: tuple[Rule, ...] = (
     Rule("IAS, raw score", View.raw, _instance_adaptive, asks=True),
     Rule("IAS, calibrated score", View.both, _instance_adaptive, asks=True),
     Rule("OptScale-style, raw score", View.raw, _scores_alone),
-    Rule("OptScale-style, calibrated score", View.both, _scores_alone),
+    Rule("OptScale-style, calibrated score", View.scores, _scores_alone),
     Rule("optimal stopping, PRM and log-probabilities, argmax", View.both, _stopping(calibrated_argmax)),
     Rule("optimal stopping, PRM and log-probabilities, weighted vote", View.both, _stopping(calibrated_vote)),
     Rule("weighted agreement, PRM and log-probabilities", View.both, _weighing(calibrated_vote)),
