@@ -6,12 +6,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import isfinite
@@ -20,6 +15,7 @@ from typing import Any
 
 from adaptive_middleware.calibration.features import ANY, NAMES
 from adaptive_middleware.calibration.posthoc import LOWER, UPPER, Calibration, QuantileMap
+from adaptive_middleware.calibration.signed import read_signed, write_signed
 from adaptive_middleware.errors import BundleMismatch, CalibrationError
 
 FORMAT, SCHEMA = "adaptive-middleware calibration", 1
@@ -45,26 +41,8 @@ def save(bundle: Bundle, path: File) -> None:
 
     Raises `CalibrationError` for a bundle that `load` would refuse (NaN, crossing quantiles, no map `any`).
     """
-    content = _content(bundle)
     _refuse_bad(bundle.calibration, "this bundle")
-    try:
-        signed = content | {"sha256": _digest(content)}
-        text = json.dumps(signed, indent=1, sort_keys=True, allow_nan=False)
-    except ValueError as error:
-        message = f"this bundle holds a number that JSON cannot ({error}): metrics={dict(bundle.metrics)!r}"
-        raise CalibrationError(message) from error
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        File(name).chmod(0o644)
-        File(name).replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            File(name).unlink()
-        raise
+    write_signed(path, _content(bundle))
 
 
 def load(path: File, *, prm: str | None = None, generator: str | None = None) -> Bundle:
@@ -73,8 +51,7 @@ def load(path: File, *, prm: str | None = None, generator: str | None = None) ->
     Raises `BundleMismatch` naming both ids when it was fitted for another model, and `CalibrationError` for a
     missing, garbled, foreign or differently versioned file.
     """
-    content = _parsed(path)
-    bundle = _built(content, path)
+    bundle = _built(read_signed(path, FORMAT, SCHEMA), path)
     for what, wanted, found in (
         ("process reward model", prm, bundle.prm),
         ("generator", generator, bundle.generator),
@@ -101,39 +78,8 @@ def _content(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _digest(content: Mapping[str, Any]) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _parsed(path: File) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        message = (
-            f"{path}: no such calibration bundle; fit one, or correct `calibration` in the configuration"
-        )
-        raise CalibrationError(message) from error
-    except (OSError, ValueError, RecursionError) as error:
-        message = f"{path} is not readable JSON ({error}): restore the file or fit the calibration again"
-        raise CalibrationError(message) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        message = f"{path} is JSON, but not a calibration bundle (format is not {FORMAT!r})"
-        raise CalibrationError(message)
-    if content.get("schema") != SCHEMA:
-        message = f"{path} has schema {content.get('schema')!r}, this version reads {SCHEMA}: fit the calibration again"
-        raise CalibrationError(message)
-    return content
-
-
 def _built(content: dict[str, Any], path: File) -> Bundle:
     try:
-        claimed = content.pop("sha256")
-        if claimed != _digest(content):
-            message = (
-                f"{path} was changed or cut since it was written (sha256 differs): restore it or fit again"
-            )
-            raise CalibrationError(message)
         maps = {name: _map(found) for name, found in content["maps"].items()}
         calibration = Calibration(_floats(content["levels"]), maps)
         metrics = {name: float(value) for name, value in content["metrics"].items()}

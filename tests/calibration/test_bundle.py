@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from adaptive_middleware.calibration.bundle import Bundle, _digest, load, save
+from adaptive_middleware.calibration.bundle import Bundle, load, save
 from adaptive_middleware.calibration.posthoc import Calibration, QuantileMap
+from adaptive_middleware.calibration.signed import digest
 from adaptive_middleware.errors import BundleMismatch, CalibrationError
 
 CURVES = QuantileMap(("last", "steps"), (1.0, -0.5), 0.25, (-1.0, 1.0), (0.2, 0.6), ((0.1, 0.3), (0.4, 0.8)))
@@ -26,7 +27,7 @@ def rewritten(path: Path, change: Callable[[dict[str, Any]], object], signed: bo
     content = json.loads(path.read_text())
     claimed = content.pop("sha256")
     change(content)
-    path.write_text(json.dumps(content | {"sha256": _digest(content) if signed else claimed}))
+    path.write_text(json.dumps(content | {"sha256": digest(content) if signed else claimed}))
     return path
 
 
@@ -146,8 +147,8 @@ def test_a_forged_bundle_that_could_fail_later_is_refused_now(
     change(content)
     text = json.dumps(content)
     parsed = json.loads(text)
-    digest = "0" * 64 if "Infinity" in text else _digest(parsed)
-    path.write_text(json.dumps(parsed | {"sha256": digest}))
+    signature = "0" * 64 if "Infinity" in text else digest(parsed)
+    path.write_text(json.dumps(parsed | {"sha256": signature}))
     with pytest.raises(CalibrationError, match=says):
         load(path)
 
