@@ -126,7 +126,7 @@ def _instance_adaptive(terms: Terms) -> Play:
 
 _PRICES = (0.003, 0.01, 0.02, 0.03, 0.045, 0.07, 0.1)
 _TURNS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.09)
-_STEEP = (0.02, 0.03, 0.045, 0.06, 0.07, 0.08, 0.1, 0.14)
+_STEEP = (0.02, 0.035, 0.05, 0.06, 0.07, 0.08, 0.1, 0.14)
 
 
 def _stopping(select: Selection) -> Callable[[Terms], Play]:
@@ -176,30 +176,18 @@ def _weighing(select: Selection) -> Callable[[Terms], Play]:
 
 def _pruning(terms: Terms) -> Play:
     """Optimal stopping on open answers, with the same price for finishing one (`worth_finishing`)."""
-    caps = (terms.reference, terms.limit)[-1 if terms.limit > terms.reference else 0 :]
-    grid = product(caps, (2.0, 3.0), _STEEP)
+    cap = max(terms.reference, terms.limit)
     return Play(
         calibrated_argmax,
         tuple(
             Setting(
-                f"price {price:g}, sharpness {sharpness:g}, cap {cap}",
-                optimal_stopping(0.97, price, 1, sharpness, terms.tokens),
+                f"price {price:g}, impatience {impatience:g}, cap {cap}",
+                optimal_stopping(0.97, price, 1, 1.6, terms.tokens),
                 cap,
-                (price, sharpness) == (0.07, 2.0),
-                worth_finishing(price, terms.tokens),
+                (price, impatience) == (0.06, 3.0),
+                worth_finishing(price, terms.tokens, 2.0, impatience),
             )
-            for cap, sharpness, price in grid
-        ),
-    )
-
-
-def _unscored(terms: Terms) -> Play:
-    """Optimal stopping without any signal: of its knobs only the target is left."""
-    return Play(
-        majority_vote,
-        tuple(
-            Setting(f"target {target:g}, cap {cap}", optimal_stopping(target), cap, target == 0.95 and first)
-            for (first, cap), target in product(_caps(terms), (0.7, 0.8, 0.9, 0.95, 0.99))
+            for impatience, price in product((2.0, 3.0), _STEEP)
         ),
     )
 
