@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from adaptive_middleware import pictures
 from adaptive_middleware.calibration import bundle
+from adaptive_middleware.calibration.examples import read
 from adaptive_middleware.cli import app, calibrate_run, calibrate_shown
 from adaptive_middleware.cli.calibrate_given import given
 from adaptive_middleware.cli.calibrate_shown import Watcher
@@ -102,7 +105,11 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes_and_repeats_only_wha
 
 
 def test_the_lab_pair_is_calibrated_from_scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[dict[str, Any]] = []
     monkeypatch.setattr(calibrate_run, "_draw", DRAW)
+    monkeypatch.setattr(
+        pictures, "calibration_report", lambda out, **parts: drawn.append({"out": out, **parts})
+    )
     rows = [
         {"id": story.id, "question": story.question, "answer": story.answer, "level": story.level}
         for story, _ in zip(stories("calibration", levels=(1, 2, 3, 4)), range(14), strict=False)
@@ -126,7 +133,14 @@ def test_the_lab_pair_is_calibrated_from_scratch(tmp_path: Path, monkeypatch: py
     shipped = bundle.load(ROOT / "adaptive_middleware" / "lab" / "calibration.json")
     made = bundle.load(tmp_path / "out" / "calibration.json", prm=shipped.prm, generator=shipped.generator)
     assert made.metrics["fit.problems"] == 10
-    assert (tmp_path / "out" / "report.html").exists()
+    (report,) = drawn
+    assert (report["out"], report["calibration"]) == (tmp_path / "out", made.calibration)
+    assert {example.group for example in report["held_out"]}.isdisjoint(_groups(tmp_path / "out" / FILES[1]))
+    assert ("PRM", shipped.prm) in report["facts"]
+
+
+def _groups(file: Path) -> set[str]:
+    return {example.group for example in read(file)}
 
 
 def test_the_summary_names_the_models_the_counts_and_the_files(asked: Path, tmp_path: Path) -> None:
@@ -270,7 +284,7 @@ def test_progress_is_a_plain_line_now_and_then_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 5.0, 12.0, 13.0])
-    monkeypatch.setattr(calibrate_shown.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     with Watcher() as watcher:
         watcher.tell("the last line was torn [20 bytes]")
         for done in (1, 3, 4):

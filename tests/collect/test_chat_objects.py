@@ -27,7 +27,7 @@ def test_a_langchain_model_draws_whole_answers_with_their_cost_past_any_cache() 
     with fake_openai() as server:
         model = ChatOpenAI(
             base_url=server.url, api_key="none", model="fake+arithmetic", max_retries=0, logprobs=True
-        )  # type: ignore[arg-type]
+        )
         source = source_of(model, "my:factory", 99)
         set_llm_cache(InMemoryCache())
         try:
@@ -46,7 +46,7 @@ def test_a_langchain_model_draws_whole_answers_with_their_cost_past_any_cache() 
 
 def test_a_failing_draw_is_data_and_the_others_are_kept() -> None:
     with fake_openai() as server:
-        model = ChatOpenAI(base_url=server.url, api_key="none", model="fake+arithmetic+fail=2", max_retries=0)  # type: ignore[arg-type]
+        model = ChatOpenAI(base_url=server.url, api_key="none", model="fake+arithmetic+fail=2", max_retries=0)
         ((*drawn,),) = source_of(model, "my:factory", 9).continuer.extend(ASKED, [""], 3, 0)
     assert [one.path.error is None for one in drawn] == [True, False, True]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path as File
 from typing import Any
 
@@ -110,7 +111,7 @@ def test_a_full_disk_leaves_a_whole_journal(tmp_path: File, monkeypatch: pytest.
 
     with Journal(tmp_path, IDENTITY, resume=True) as journal:
         with monkeypatch.context() as patch:
-            patch.setattr(module.os, "fsync", full)
+            patch.setattr(os, "fsync", full)
             with pytest.raises(CalibrationError, match=r"cannot be written .*No space left"):
                 journal.put("unit 3", {"value": 3})
         assert journal.path.read_bytes() == content

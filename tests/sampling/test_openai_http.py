@@ -23,7 +23,9 @@ class Scripted:
     """A server that gives the scripted replies in order, the last one for ever, and keeps what it was asked."""
 
     def __init__(self, *replies: Any) -> None:
-        self.replies, self.asked, self.keys = list(replies), [], []
+        self.replies = list(replies)
+        self.asked: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,8 +38,6 @@ class Scripted:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.asked: list[dict[str, Any]]
-        self.keys: list[str | None]
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]

@@ -1,6 +1,7 @@
 """Unit tests in a process of their own: right code passes, and nothing else does or gets away."""
 
 import os
+import resource
 import runpy
 import sys
 import time
@@ -118,7 +119,6 @@ def test_the_runner_limits_itself_and_leaves_its_secret_at_the_end(
     tmp_path: File, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits: dict[int, tuple[int, int]] = {}
-    resource = unit_tests_runner.resource
     monkeypatch.setattr(resource, "setrlimit", limits.__setitem__)
     monkeypatch.setattr(sys, "argv", ["runner", str(tmp_path), "secret", "1.5", "100"])
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
