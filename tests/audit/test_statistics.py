@@ -141,6 +141,14 @@ def test_the_interval_of_the_error_holds_the_true_one() -> None:
     assert held >= 35
 
 
+def test_in_a_single_bin_the_interval_of_the_error_is_that_of_a_mean() -> None:
+    right = (1.0, 0.0) * 200
+    error = calibration_error(Judged((0.7,) * 400, right, tuple(map(str, range(400)))))
+    assert error.value == pytest.approx(0.2)
+    assert error.high - error.value == pytest.approx(1.96 * 0.5 / 20, rel=0.08)
+    assert error.value - error.low == pytest.approx(1.96 * 0.5 / 20, rel=0.08)
+
+
 def test_an_error_by_chance_is_told_from_a_real_one() -> None:
     assert calibration_error(judged(60, 8, seed=9)).low < 0.03
     assert calibration_error(judged(60, 8, seed=9, shift=1.5)).by_chance < 0.01
