@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors check bench format clean
+.PHONY: help demo test lint types floors check bench bench-allocation format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -46,6 +46,9 @@ floors: $(VENV)/.ready-dev ## import-linter: who may import whom
 
 bench: $(VENV)/.ready-dev ## overhead and lab figures, written to bench/results.json
 	$(BIN)/python -m bench
+
+bench-allocation: $(VENV)/.ready-dev ## every allocation rule on recorded samples, to bench/LEADERBOARD.md (RECORDINGS="a.jsonl.gz ..": on yours)
+	OMP_NUM_THREADS=1 $(BIN)/python -m bench.allocation $(RECORDINGS)
 
 format: $(VENV)/.ready-dev ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .

@@ -56,7 +56,9 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         list[str] | None,
         typer.Option(
             help="KIND[:field=value,..], repeatable. Kinds: fixed (n), instance-adaptive (confidence, cap), "
-            "agreement (confidence, window), optimal-stopping (target, give_up, window); each also takes "
+            "agreement (confidence, window), early-stopping (window), weighted-agreement (give_up, window, "
+            "per_tokens), score-distribution (target, confidence, first, window, method, prior_mu, prior_sigma, "
+            "prior_spread), optimal-stopping (target, give_up, window, sharpness, per_tokens); each also takes "
             "select= and max= (most samples)."
         ),
     ] = None,

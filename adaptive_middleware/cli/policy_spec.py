@@ -17,6 +17,7 @@ from adaptive_middleware.policy import (
     instance_adaptive,
     optimal_stopping,
     score_distribution,
+    weighted_agreement,
 )
 from adaptive_middleware.ports import Policy
 
@@ -27,11 +28,15 @@ KINDS = MappingProxyType(
         "agreement": agreement,
         "early-stopping": early_stopping,
         "score-distribution": score_distribution,
+        "weighted-agreement": weighted_agreement,
         "optimal-stopping": optimal_stopping,
     }
 )
 CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType({"method": ("mle", "map")})
 SELECTIONS = ("argmax", "calibrated-vote", "majority", "verified")
+_SELECT: Mapping[str, str] = MappingProxyType(
+    {"early-stopping": "majority", "weighted-agreement": "calibrated-vote"}
+)
 _NUMBERS: Mapping[str, type[int | float]] = MappingProxyType({"int": int, "float": float})
 _OPEN = (lambda value: 0 < value < 1, "strictly between 0 and 1")
 _CLOSED = (lambda value: 0 <= value <= 1, "from 0 to 1")
@@ -74,9 +79,13 @@ def parse(text: str) -> Spec:
     kind, _, rest = text.partition(":")
     if kind not in KINDS:
         raise _unknown(text, "policy", kind, KINDS)
-    types = {field.name: _NUMBERS.get(str(field.type), float) for field in fields(KINDS[kind])} | {"max": int}
+    types = {
+        field.name: _NUMBERS.get(str(field.type), float)
+        for field in fields(KINDS[kind])
+        if field.name != "prices"
+    } | {"max": int}
     given: dict[str, Any] = {}
-    select = "majority" if kind == "early-stopping" else None
+    select = _SELECT.get(kind)
     for part in filter(None, rest.split(",")):
         name, _, value = part.partition("=")
         if name == "select":

@@ -9,7 +9,13 @@ from math import fsum
 from types import MappingProxyType
 
 from adaptive_middleware.cli.policy_spec import Spec
-from adaptive_middleware.policy import agreement, fixed, instance_adaptive
+from adaptive_middleware.policy import (
+    agreement,
+    fixed,
+    instance_adaptive,
+    optimal_stopping,
+    score_distribution,
+)
 from adaptive_middleware.ports import Calibrator
 from adaptive_middleware.recording import Problem
 from adaptive_middleware.replay import ENDED, Tape, once, recorded_answer, replay, take
@@ -18,6 +24,7 @@ from adaptive_middleware.strategies.select import Selection, calibrated_argmax, 
 from adaptive_middleware.types import Outcome
 
 _RESAMPLES = 2000
+_ASKING = (instance_adaptive, optimal_stopping)
 _SELECT: Mapping[str, Selection] = MappingProxyType(
     {
         "argmax": calibrated_argmax,
@@ -142,8 +149,9 @@ class Bench:
 
 def strategy(spec: Spec, one: Reel, select: str, largest: int) -> best_of_n:
     """The ordinary best-of-N, scoring only where selection or policy reads the scores."""
-    needs_scores = select in ("argmax", "calibrated-vote") or isinstance(spec.policy, instance_adaptive)
-    asks_question = bool(one.tape.question.values) and not isinstance(spec.policy, (fixed, agreement))
+    reads = (instance_adaptive, score_distribution)
+    needs_scores = select in ("argmax", "calibrated-vote") or isinstance(spec.policy, reads)
+    asks_question = bool(one.tape.question.values) and isinstance(spec.policy, _ASKING)
     return best_of_n(
         spec.policy,
         max_samples=spec.limit or largest,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as FilePath
+from types import MappingProxyType
 
 from adaptive_middleware import lab
 from adaptive_middleware.calibration import bundle
@@ -14,6 +15,7 @@ from adaptive_middleware.config.checks import MAX_SAMPLES, wanted
 from adaptive_middleware.config.dispatch import VerifierOfRule, conditions
 from adaptive_middleware.config.document import Document, KeyPath
 from adaptive_middleware.config.factory import made
+from adaptive_middleware.config.fields import Model
 from adaptive_middleware.config.schema import (
     BestOfN,
     LabPrm,
@@ -32,16 +34,19 @@ from adaptive_middleware.config.stopping import (
     OptimalStoppingPolicy,
     PythonPolicy,
     ScoreDistributionPolicy,
+    WeightedAgreementPolicy,
 )
 from adaptive_middleware.effects import Strategy
 from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.policy import (
+    Prices,
     agreement,
     early_stopping,
     fixed,
     instance_adaptive,
     optimal_stopping,
     score_distribution,
+    weighted_agreement,
 )
 from adaptive_middleware.ports import Calibrator, Policy, Scorer, Verifier
 from adaptive_middleware.rules import Rule
@@ -129,23 +134,28 @@ def max_samples(policy: BestOfN) -> int:
 
 
 def _policy(config: Config, path: KeyPath, rule: BestOfN, limit: int) -> Policy:
-    policy: Policy
     match rule.policy:
-        case FixedPolicy(n=n):
-            policy = fixed(n)
         case InstanceAdaptivePolicy(confidence=confidence, cap=cap):
-            policy = instance_adaptive(confidence, cap or limit)
-        case AgreementPolicy(confidence=confidence, window=window):
-            policy = agreement(confidence, window)
-        case EarlyStoppingPolicy(window=window):
-            policy = early_stopping(window)
-        case ScoreDistributionPolicy() as scores:
-            policy = score_distribution(**scores.model_dump(exclude={"kind"}))
-        case OptimalStoppingPolicy() as stopping:
-            policy = optimal_stopping(**stopping.model_dump(exclude={"kind"}))
+            return instance_adaptive(confidence, cap or limit)
+        case OptimalStoppingPolicy(prices=prices) as stopping:
+            counted = None if prices is None else Prices(**prices.model_dump())
+            return optimal_stopping(**stopping.model_dump(exclude={"kind", "prices"}), prices=counted)
         case PythonPolicy(target=factory, args=args):
-            policy = made(config.document, path, factory, args)
-    return policy
+            policy: Policy = made(config.document, path, factory, args)
+            return policy
+        case named:
+            return _NAMED[type(named)](**named.model_dump(exclude={"kind"}))
+
+
+_NAMED: Mapping[type[Model], Callable[..., Policy]] = MappingProxyType(
+    {
+        FixedPolicy: fixed,
+        AgreementPolicy: agreement,
+        EarlyStoppingPolicy: early_stopping,
+        ScoreDistributionPolicy: score_distribution,
+        WeightedAgreementPolicy: weighted_agreement,
+    }
+)
 
 
 def _scorer(config: Config) -> Scorer | None:

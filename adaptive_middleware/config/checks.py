@@ -16,6 +16,7 @@ from adaptive_middleware.config.stopping import (
     EarlyStoppingPolicy,
     FixedPolicy,
     InstanceAdaptivePolicy,
+    OptimalStoppingPolicy,
     ScoreDistributionPolicy,
 )
 
@@ -51,7 +52,7 @@ def contradictions(document: Document, settings: Settings) -> list[Problem]:
         if policy.when is not None and policy.when == When():
             found.append(((*path, "when"), "has no condition; give tags, model or call_site"))
         if isinstance(policy, BestOfN):
-            found += [*_limits(policy, path), *_unused_prior(policy, path)]
+            found += [*_limits(policy, path), *_unused_prior(policy, path), *_unused_prices(policy, path)]
     return [Problem(f"{dotted(path)} {message}", path, document.at(path)) for path, message in found]
 
 
@@ -87,6 +88,13 @@ def _unused_prior(policy: BestOfN, path: KeyPath) -> Iterator[tuple[KeyPath, str
                 (*path, "policy", key),
                 "is given, but method 'mle' has no prior; remove it, or use method: map",
             )
+
+
+def _unused_prices(policy: BestOfN, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    rule = policy.policy
+    if isinstance(rule, OptimalStoppingPolicy) and rule.prices is not None and not rule.per_tokens:
+        message = "are in completion tokens, but give_up is the price of a sample; add per_tokens"
+        yield (*path, "policy", "prices"), message
 
 
 def _least(policy: BestOfN) -> tuple[int, str]:

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from adaptive_middleware.config.fields import ARGS, TARGET, Arguments, Model, Probability, Samples, Target
 
+PER_TOKENS = "Above 0: give_up is the price of so many completion tokens, not of a sample."
+
 
 class FixedPolicy(Model):
     """Always the same number of samples: the baseline."""
@@ -55,6 +57,31 @@ class ScoreDistributionPolicy(Model):
     prior_spread: float = Field(0.1, gt=0, le=10, description="Standard deviation of the prior of both.")
 
 
+class WeightedAgreementPolicy(Model):
+    """Draw while another sample may still turn the vote of calibrated probabilities; works without scores."""
+
+    kind: Literal["weighted-agreement"] = Field(
+        description="Stop when one more sample will hardly turn the weighted vote."
+    )
+    give_up: Probability = Field(
+        0.02, description="Stop when one more sample turns the vote with less probability: its price."
+    )
+    window: Samples = Field(1, description="Samples drawn at a time after the first one.")
+    per_tokens: int = Field(0, ge=0, description=PER_TOKENS)
+
+
+class PricesModel(Model):
+    """What one token of each sort costs, and one round trip, in completion tokens."""
+
+    completion: float = Field(1.0, ge=0, description="Price of a completion token: the unit of the others.")
+    prompt: float = Field(0.0, ge=0, description="Price of a prompt token.")
+    cached: float = Field(
+        0.0, ge=0, description="Price of a prompt token that the provider had in its cache."
+    )
+    prm: float = Field(0.0, ge=0, description="Price of a token that the process reward model reads.")
+    call: float = Field(0.0, ge=0, description="Price of a round trip: what its waiting is worth.")
+
+
 class OptimalStoppingPolicy(Model):
     """Draw while another sample is worth its price: the default."""
 
@@ -73,8 +100,9 @@ class OptimalStoppingPolicy(Model):
         description="How far apart the scores of right and wrong answers to one question lie, in standard "
         "deviations: sqrt(2) times the normal quantile of the AUROC within a question (0.76: 1.0, 0.87: 1.6).",
     )
-    per_tokens: int = Field(
-        0, ge=0, description="Above 0: give_up is the price of so many completion tokens, not of a sample."
+    per_tokens: int = Field(0, ge=0, description=PER_TOKENS)
+    prices: PricesModel | None = Field(
+        None, description="All that a draw costs, in completion tokens; needs per_tokens."
     )
 
 
@@ -92,6 +120,7 @@ StoppingPolicy = Annotated[
     | AgreementPolicy
     | EarlyStoppingPolicy
     | ScoreDistributionPolicy
+    | WeightedAgreementPolicy
     | OptimalStoppingPolicy
     | PythonPolicy,
     Field(discriminator="kind"),

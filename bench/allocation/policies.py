@@ -192,6 +192,17 @@ def _pruning(terms: Terms) -> Play:
     )
 
 
+def _unscored(terms: Terms) -> Play:
+    """Optimal stopping without any signal: of its knobs only the target is left."""
+    return Play(
+        majority_vote,
+        tuple(
+            Setting(f"target {target:g}, cap {cap}", optimal_stopping(target), cap, target == 0.95 and first)
+            for (first, cap), target in product(_caps(terms), (0.7, 0.8, 0.9, 0.95, 0.99))
+        ),
+    )
+
+
 def _perfect(terms: Terms) -> Play:
     return Play(
         calibrated_argmax,

@@ -246,6 +246,13 @@ def test_early_stopping_draws_windows_and_votes(scored: Path) -> None:
     assert rows(scored, "--order", "recorded", "--policy", f"{name},select=argmax")
 
 
+def test_weighted_agreement_selects_by_the_weighted_vote(scored: Path) -> None:
+    name = "weighted-agreement:give_up=0.01,max=4"
+    done = run(scored, "--policy", name)
+    assert done.exit_code == 0
+    assert "calibrated-vote" in done.stdout
+
+
 def test_early_stopping_needs_answers_to_vote_on(pool: Path) -> None:
     done = run(pool, "--policy", "early-stopping")
     assert done.exit_code == 2
@@ -266,7 +273,7 @@ def test_score_distribution_stops_by_the_scores(scored: Path) -> None:
 @pytest.mark.parametrize(
     ("policy", "complaint"),
     [
-        ("optimal-stoping", "unknown policy 'optimal-stoping'; did you mean 'optimal-stopping'? valid: fixed, instance-adaptive, agreement, early-stopping, score-distribution, optimal-stopping"),
+        ("optimal-stoping", "unknown policy 'optimal-stoping'; did you mean 'optimal-stopping'? valid: fixed, instance-adaptive, agreement, early-stopping, score-distribution, weighted-agreement, optimal-stopping"),
         ("beam", "unknown policy 'beam'; valid: fixed"),
         ("fixed:k=2", "unknown field of fixed 'k'; valid: n, max, select"),
         ("agreement:confidense=0.9", "did you mean 'confidence'?"),
@@ -278,6 +285,7 @@ def test_score_distribution_stops_by_the_scores(scored: Path) -> None:
         ("fixed:max=x", "max='x' must be a whole number"),
         ("optimal-stopping:give_up=-1", "give_up='-1' must be from 0 to 1"),
         ("optimal-stopping:give_up=a", "give_up='a' must be from 0 to 1"),
+        ("optimal-stopping:prices=1", "unknown field of optimal-stopping 'prices'; valid: target, give_up, window, sharpness, per_tokens, max, select"),
         ("early-stoping", "did you mean 'early-stopping'?"),
         ("early-stopping:confidence=0.9", "unknown field of early-stopping 'confidence'; valid: window, max, select"),
         ("early-stopping:window=1.5", "window='1.5' must be a whole number of at least 1"),

@@ -23,7 +23,7 @@ from adaptive_middleware.calibration.posthoc import Calibration, QuantileMap
 from adaptive_middleware.config import Plan, load
 from adaptive_middleware.config.build import SELECTIONS
 from adaptive_middleware.errors import BundleMismatch, CalibrationError, CheckpointError, ConfigError
-from adaptive_middleware.policy import early_stopping, score_distribution
+from adaptive_middleware.policy import Prices, early_stopping, score_distribution, weighted_agreement
 from adaptive_middleware.strategies.select import calibrated_argmax, calibrated_vote, majority_vote
 from adaptive_middleware.testing import ScriptedSampler, answer
 from adaptive_middleware.types import Path as Answer
@@ -73,6 +73,22 @@ def strategy(prm: object = SCORES, **keys: Any) -> best_of_n:
             16,
         ),
         ({"kind": "optimal-stopping"}, optimal_stopping(0.95, 0.01, 1), 16),
+        (
+            {
+                "kind": "optimal-stopping",
+                "per_tokens": 500,
+                "window": 4,
+                "prices": {"prompt": 0.25, "call": 9},
+            },
+            optimal_stopping(window=4, per_tokens=500, prices=Prices(prompt=0.25, call=9)),
+            16,
+        ),
+        ({"kind": "weighted-agreement"}, weighted_agreement(), 16),
+        (
+            {"kind": "weighted-agreement", "give_up": 0.1, "window": 2, "per_tokens": 500},
+            weighted_agreement(0.1, 2, 500),
+            16,
+        ),
         (
             {"kind": "optimal-stopping", "target": 0.9, "give_up": 0.2, "window": 2},
             optimal_stopping(0.9, 0.2, 2),

@@ -168,6 +168,14 @@ PASS: dict[str, object] = {"strategy": "pass-through"}
             "policies.default.policy.window is 5, more than max_samples (4) allows; lower it, or raise max_samples",
         ),
         (
+            policy(policy={"kind": "optimal-stopping", "prices": {"prompt": 0.25}}),
+            "are in completion tokens, but give_up is the price of a sample; add per_tokens",
+        ),
+        (
+            policy(policy={"kind": "optimal-stopping", "per_tokens": 500, "prices": {"promt": 0.25}}),
+            "did you mean 'prompt'?",
+        ),
+        (
             policy(policy={"kind": "early-stopping", "window": 17}),
             "policy.window is 17, more than max_samples (16) allows",
         ),

@@ -20,6 +20,7 @@ KINDS = [
         stopping.AgreementPolicy,
         stopping.EarlyStoppingPolicy,
         stopping.ScoreDistributionPolicy,
+        stopping.WeightedAgreementPolicy,
         stopping.OptimalStoppingPolicy,
     )
 ]
@@ -35,7 +36,9 @@ def test_every_kind_has_a_section_with_a_valid_example() -> None:
     text = PAGE.read_text(encoding="utf-8")
     sections = {part.split("\n", 1)[0]: part for part in text.split("\n## ")[1:]}
     for kind in KINDS:
-        (example,) = re.findall(r"```yaml\n(.*?)```", sections[kind], re.DOTALL)
-        rule = {"strategy": "best-of-n", **yaml.safe_load(example)}
-        assert rule["policy"]["kind"] == kind
-        load({"version": 1, "prm": {"kind": "lab"}, "policies": {"default": rule}})
+        examples = re.findall(r"```yaml\n(.*?)```", sections[kind], re.DOTALL)
+        assert examples
+        for example in examples:
+            rule = {"strategy": "best-of-n", **yaml.safe_load(example)}
+            assert rule["policy"]["kind"] == kind
+            load({"version": 1, "prm": {"kind": "lab"}, "policies": {"default": rule}})
