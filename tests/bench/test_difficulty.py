@@ -196,6 +196,16 @@ def test_a_belief_is_a_distribution_inside_the_unit_interval() -> None:
         assert fsum(belief.weights) == pytest.approx(1, abs=1e-12)
 
 
+def test_doubt_keeps_its_share_of_what_is_believed_without_the_question() -> None:
+    problems = puzzles(21)
+    deal = dealt(problems, 3)
+    found = crossfitted(problems, deal, forest=replace(SMALL, doubt=0.5))
+    for problem, fold in zip(problems, deal, strict=True):
+        others = [one for one, other in zip(problems, deal, strict=True) if other != fold]
+        least = 0.5 * population(difficulty.likelihoods(others))
+        assert np.all(np.asarray(found[problem.id].weights) >= least - 1e-9)
+
+
 # honesty
 
 
