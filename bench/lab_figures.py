@@ -21,6 +21,7 @@ from bench.lab.evaluate import evaluate as evaluate_models
 ADAPTIVE = "optimal-stopping:target=0.9,give_up=0.02,sharpness=1.9,per_tokens=40,select=argmax,max=16"
 HALF = "optimal-stopping:target=0.9,give_up=0.046,sharpness=1.9,per_tokens=40,select=argmax,max=16"
 SHARP = "optimal-stopping:target=0.9,give_up=0.02,sharpness=99,per_tokens=40,select=argmax,max=16"
+PRUNED = "optimal-stopping:target=0.97,give_up=0.065,sharpness=1.9,per_tokens=40,impatience=3,select=argmax,max=32"
 ORACLE = "optimal-stopping:target=0.9,give_up=0.0001,select=verified,max=16"
 POLICIES = (
     "fixed:n=1,select=argmax",
@@ -33,6 +34,7 @@ POLICIES = (
     SHARP,
     ADAPTIVE,
     HALF,
+    PRUNED,
     ORACLE,
 )
 REPEATS = 40
@@ -44,7 +46,7 @@ def rows(
     """Every policy on the same shuffled orders of the same recorded samples, with the shipped calibration."""
     problems = read_recording(paths.DATA / recording)
     calibrate = bundle.load(paths.SHIPPED / "calibration.json").calibration
-    ordering = Ordering(shuffled=True, by_seed=False, repeats=repeats, seed=0, depth=16)
+    ordering = Ordering(shuffled=True, by_seed=False, repeats=repeats, seed=0, depth=32)
     reels = [
         reel(tape(problem), orders(problem, ordering), calibrate, verified=False) for problem in problems
     ]

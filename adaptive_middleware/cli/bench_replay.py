@@ -58,8 +58,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
             help="KIND[:field=value,..], repeatable. Kinds: fixed (n), instance-adaptive (confidence, cap), "
             "agreement (confidence, window), early-stopping (window), weighted-agreement (give_up, window, "
             "per_tokens), score-distribution (target, confidence, first, window, method, prior_mu, prior_sigma, "
-            "prior_spread), optimal-stopping (target, give_up, window, sharpness, per_tokens); each also takes "
-            "select= and max= (most samples)."
+            "prior_spread), optimal-stopping (target, give_up, window, sharpness, per_tokens; with impatience= answers are read step by "
+            "step and dropped when not worth finishing); each also takes select= and max= (most samples)."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,

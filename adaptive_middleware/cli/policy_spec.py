@@ -18,8 +18,9 @@ from adaptive_middleware.policy import (
     optimal_stopping,
     score_distribution,
     weighted_agreement,
+    worth_finishing,
 )
-from adaptive_middleware.ports import Policy
+from adaptive_middleware.ports import Keep, Policy
 
 KINDS = MappingProxyType(
     {
@@ -55,6 +56,7 @@ _RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = MappingProxyType(
         "prior_sigma": (lambda value: 0.01 <= value <= 10, "from 0.01 to 10"),
         "prior_spread": (lambda value: 0 < value <= 10, "above 0 and at most 10"),
         "sharpness": (lambda value: value > 0, "above 0"),
+        "impatience": (lambda value: value > 0, "above 0"),
         "per_tokens": (lambda value: value >= 0, "a whole number of at least 0"),
     }
 )
@@ -62,19 +64,23 @@ _RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A row to replay: a policy, and what overrides the command's defaults for this row."""
+    """A row to replay: a policy, and what overrides the command's defaults for this row.
+
+    With `keep`, answers are read step by step, and dropped when it says so.
+    """
 
     name: str
     policy: Policy
     select: str | None = None
     limit: int | None = None
+    keep: Keep | None = None
 
 
 def parse(text: str) -> Spec:
     """The row that `text` asks for; raises `typer.BadParameter` naming what would have been valid.
 
     >>> parse("agreement:confidence=0.9,max=8")
-    Spec(name='agreement:confidence=0.9,max=8', policy=agreement(confidence=0.9, window=1), select=None, limit=8)
+    Spec(name='agreement:confidence=0.9,max=8', policy=agreement(confidence=0.9, window=1), select=None, limit=8, keep=None)
     """
     kind, _, rest = text.partition(":")
     if kind not in KINDS:
@@ -84,6 +90,8 @@ def parse(text: str) -> Spec:
         for field in fields(KINDS[kind])
         if field.name != "prices"
     } | {"max": int}
+    if kind == "optimal-stopping":
+        types["impatience"] = float
     given: dict[str, Any] = {}
     select = _SELECT.get(kind)
     for part in filter(None, rest.split(",")):
@@ -96,10 +104,24 @@ def parse(text: str) -> Spec:
             given[name] = _number(text, name, value, types[name])
         else:
             raise _unknown(text, f"field of {kind}", name, (*types, "select"))
-    limit = given.pop("max", None)
+    limit, impatience = given.pop("max", None), given.pop("impatience", None)
     policy = KINDS[kind](**given)
     _check_prior(text, policy, given)
-    return Spec(text, policy, select, policy.n if limit is None and isinstance(policy, fixed) else limit)
+    if limit is None and isinstance(policy, fixed):
+        limit = policy.n
+    return Spec(text, policy, select, limit, _keep(text, policy, impatience))
+
+
+def _keep(text: str, policy: Policy, impatience: float | None) -> Keep | None:
+    """Whether open answers are worth finishing, at the prices of the stopping rule."""
+    if impatience is None or not isinstance(policy, optimal_stopping):
+        return None
+    if not policy.per_tokens:
+        message = (
+            f"{text!r}: impatience reads answers step by step, which needs a price of tokens; add per_tokens="
+        )
+        raise typer.BadParameter(message)
+    return worth_finishing(policy.give_up, policy.per_tokens, impatience=impatience)
 
 
 def _check_prior(text: str, policy: Policy, given: Mapping[str, object]) -> None:

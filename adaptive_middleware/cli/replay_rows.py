@@ -9,6 +9,7 @@ from math import fsum
 from types import MappingProxyType
 
 from adaptive_middleware.cli.policy_spec import Spec
+from adaptive_middleware.effects import Strategy
 from adaptive_middleware.policy import (
     agreement,
     fixed,
@@ -20,6 +21,7 @@ from adaptive_middleware.ports import Calibrator
 from adaptive_middleware.recording import Problem
 from adaptive_middleware.replay import ENDED, Tape, once, recorded_answer, replay, take
 from adaptive_middleware.strategies.best_of_n import best_of_n
+from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.strategies.select import Selection, calibrated_argmax, calibrated_vote, majority_vote
 from adaptive_middleware.types import Outcome
 
@@ -147,8 +149,18 @@ class Bench:
         )
 
 
-def strategy(spec: Spec, one: Reel, select: str, largest: int) -> best_of_n:
-    """The ordinary best-of-N, scoring only where selection or policy reads the scores."""
+def strategy(spec: Spec, one: Reel, select: str, largest: int) -> Strategy:
+    """The ordinary best-of-N, scoring only where selection or policy reads the scores; pruned with `spec.keep`."""
+    if spec.keep is not None:
+        return prune(
+            spec.policy,
+            spec.keep,
+            spec.limit or largest,
+            one.calibrate,
+            _SELECT[select],
+            recorded_answer,
+            score_question=bool(one.tape.question.values),
+        )
     reads = (instance_adaptive, score_distribution)
     needs_scores = select in ("argmax", "calibrated-vote") or isinstance(spec.policy, reads)
     asks_question = bool(one.tape.question.values) and isinstance(spec.policy, _ASKING)
@@ -172,11 +184,11 @@ def bootstrap(values: Sequence[float], seed: int) -> tuple[float, float]:
     return means[tail], means[-tail - 1]
 
 
-def _means(one: Reel, strategy: best_of_n) -> _Means:
+def _means(one: Reel, strategy: Strategy) -> _Means:
     outcomes = [replay(one.tape, strategy, order) for order in one.orders]
     return _Means(
         _mean([take(outcome.chosen).correct for outcome in outcomes]),
-        _mean([len(outcome.considered) for outcome in outcomes]),
+        _mean([len(outcome.considered) + len(outcome.dropped) for outcome in outcomes]),
         _mean([outcome.usage.completion_tokens for outcome in outcomes]),
         _mean([outcome.usage.prm_tokens for outcome in outcomes]),
         _mean([_exhausted(outcome) for outcome in outcomes]),

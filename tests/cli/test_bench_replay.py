@@ -246,6 +246,31 @@ def test_early_stopping_draws_windows_and_votes(scored: Path) -> None:
     assert rows(scored, "--order", "recorded", "--policy", f"{name},select=argmax")
 
 
+def test_impatience_pays_only_for_the_steps_that_are_read(tmp_path: Path) -> None:
+    good = {"text": "a\nb", "tokens": 10, "correct": True, "scores": [0.9, 0.9]}
+    bad = {"text": "c\nd", "tokens": 10, "correct": False, "scores": [0.001, 0.001]}
+    lines = [{"id": str(i), "samples": [good, bad, bad, bad], "question_score": 0.5} for i in range(3)]
+    file = tmp_path / "open.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    stopping = "optimal-stopping:target=0.99,give_up=0.001,sharpness=2,per_tokens=10,max=4"
+    found = rows(
+        file,
+        "--calibration",
+        "raw",
+        "--policy",
+        stopping,
+        "--policy",
+        f"{stopping},impatience=3",
+        "--repeats",
+        5,
+    )
+    whole, read = found[stopping], found[f"{stopping},impatience=3"]
+    assert read["accuracy"] == whole["accuracy"] == 1.0
+    assert read["samples"] == whole["samples"] == 4.0
+    assert read["generated_tokens"] == 10 + 3 * 7  # two of the three characters, rounded
+    assert whole["generated_tokens"] == 40.0
+
+
 def test_weighted_agreement_selects_by_the_weighted_vote(scored: Path) -> None:
     name = "weighted-agreement:give_up=0.01,max=4"
     done = run(scored, "--policy", name)
@@ -285,7 +310,9 @@ def test_score_distribution_stops_by_the_scores(scored: Path) -> None:
         ("fixed:max=x", "max='x' must be a whole number"),
         ("optimal-stopping:give_up=-1", "give_up='-1' must be from 0 to 1"),
         ("optimal-stopping:give_up=a", "give_up='a' must be from 0 to 1"),
-        ("optimal-stopping:prices=1", "unknown field of optimal-stopping 'prices'; valid: target, give_up, window, sharpness, per_tokens, max, select"),
+        ("optimal-stopping:prices=1", "unknown field of optimal-stopping 'prices'; valid: target, give_up, window, sharpness, per_tokens, max, impatience, select"),
+        ("optimal-stopping:impatience=2", "needs a price of tokens; add per_tokens="),
+        ("agreement:impatience=2", "unknown field of agreement 'impatience'"),
         ("early-stoping", "did you mean 'early-stopping'?"),
         ("early-stopping:confidence=0.9", "unknown field of early-stopping 'confidence'; valid: window, max, select"),
         ("early-stopping:window=1.5", "window='1.5' must be a whole number of at least 1"),
