@@ -113,7 +113,7 @@ def test_slope_and_intercept_are_those_of_logistic_regression() -> None:
 
 @pytest.mark.parametrize("shared", [0.0, 0.5])
 def test_a_calibration_that_is_right_is_seldom_rejected(shared: float) -> None:
-    p_values = [evidence(judged(40, 12, seed, shared=shared)).p_value for seed in range(300)]
+    p_values = [evidence(judged(40, 12, seed, shared=shared)).p_value for seed in range(200)]
     assert np.mean(np.array(p_values) < 0.05) <= 0.07
     assert np.mean(np.array(p_values) < 0.01) <= 0.02
 

@@ -84,7 +84,7 @@ def test_a_calibration_that_is_right_is_flagged_in_less_than_five_percent(
 ) -> None:
     flagged = [
         not verdict(findings(judged(problems, each, seed, shared=shared), None, seed, ordered=True)).holds
-        for seed in range(50)
+        for seed in range(40)
     ]
     assert np.mean(flagged) <= 0.05
 
