@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from math import fsum, pi, sin
+from math import exp, fsum, log, log1p, pi, sin
 
 from adaptive_middleware.types import Belief, Estimate
 
@@ -45,6 +45,28 @@ def from_estimate(estimate: Estimate) -> Belief:
     return _normalised(GRID, [high - low + uncertain for low, high in pairwise(below)])
 
 
+def from_population(
+    counts: Sequence[tuple[int, int]], likelihood: Callable[[float], float] = lambda _: 1.0
+) -> Belief:
+    """The prior that earlier calls stand for: how their success chances were spread, times what is known of this one.
+
+    Each earlier call gives (right, samples) with 0 <= right <= samples, and enters as the posterior of its own p under a
+    uniform prior: many samples pin it down, few leave it wide. `likelihood(p)` >= 0 says how well what is
+    known of this call, its question's score for example, fits a call of success chance p. Without calls the prior is
+    uniform.
+
+    >>> round(from_population([(0, 10), (9, 10)]).mean, 3)  # mean of 1/12 and 10/12
+    0.458
+    >>> round(from_population([(0, 10), (9, 10)], lambda p: p).mean, 3)
+    0.783
+    """
+    weights = [0.0] * len(GRID) if counts else list(uniform().weights)
+    for right, samples in counts:
+        own = _posterior(right, samples)
+        weights = [total + weight for total, weight in zip(weights, own, strict=True)]
+    return _normalised(GRID, [weight * likelihood(p) for p, weight in zip(GRID, weights, strict=True)])
+
+
 def after_verdict(belief: Belief, passed: bool) -> Belief:
     """Bayes' rule for one verified sample: likelihood p when it passed, 1 - p when it failed.
 
@@ -74,6 +96,13 @@ def quantile(belief: Belief, level: float) -> float:
         if total >= level - 1e-12:
             return p
     return belief.support[-1]
+
+
+def _posterior(right: int, samples: int) -> tuple[float, ...]:
+    logs = [right * log(p) + (samples - right) * log1p(-p) for p in GRID]
+    top = max(logs)
+    pairs = zip(uniform().weights, logs, strict=True)
+    return _normalised(GRID, [width * exp(value - top) for width, value in pairs]).weights
 
 
 def _updated(belief: Belief, likelihood: Callable[[float], float]) -> Belief:

@@ -12,6 +12,7 @@ from adaptive_middleware.belief import (
     after_estimate,
     after_verdict,
     from_estimate,
+    from_population,
     quantile,
     uniform,
 )
@@ -90,3 +91,32 @@ def test_without_quantiles_the_bounds_stand_for_the_outer_ones() -> None:
 
 def test_the_last_grid_point_answers_a_level_lost_to_rounding() -> None:
     assert quantile(Belief((0.2, 0.8), (0.4, 0.5)), 0.99) == 0.8
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_a_population_of_one_call_is_its_posterior(right: int, wrong: int) -> None:
+    belief = uniform()
+    for passed in [True] * right + [False] * wrong:
+        belief = after_verdict(belief, passed)
+    assert from_population([(right, right + wrong)]).weights == pytest.approx(belief.weights, abs=1e-9)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(9, 30)), min_size=1, max_size=6))
+def test_a_population_is_the_mixture_of_its_calls(counts: list[tuple[int, int]]) -> None:
+    means = [from_population([one]).mean for one in counts]
+    assert from_population(counts).mean == pytest.approx(sum(means) / len(means))
+
+
+def test_without_earlier_calls_the_prior_is_the_likelihood_alone() -> None:
+    assert from_population([]) == uniform()
+    assert from_population([], lambda p: p).weights == pytest.approx(
+        after_verdict(uniform(), passed=True).weights
+    )
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(9, 30)), min_size=1, max_size=6), st.floats(0.01, 5))
+def test_the_likelihood_of_a_score_enters_by_bayes_rule(counts: list[tuple[int, int]], slope: float) -> None:
+    prior = from_population(counts)
+    known = from_population(counts, lambda p: p**slope)
+    raw = [weight * p**slope for p, weight in zip(prior.support, prior.weights, strict=True)]
+    assert known.weights == pytest.approx([weight / sum(raw) for weight in raw])
