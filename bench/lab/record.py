@@ -39,7 +39,13 @@ def _scored(model: judge.Judge, record: measured.Record) -> tuple[Json, list[Jso
         for sample, one in zip(record["samples"], scores[1 : 1 + len(texts)], strict=True)
     ]
     prefixes = [
-        {"problem": record["id"], "level": record["level"], **prefix, "scores": one}
+        {
+            "problem": record["id"],
+            "level": record["level"],
+            **prefix,
+            "tokens": _tokens(prefix),
+            "scores": one,
+        }
         for prefix, one in zip(record["prefixes"], scores[1 + len(texts) :], strict=True)
     ]
     kept = {key: record[key] for key in ("id", "question", "level")}
@@ -48,6 +54,10 @@ def _scored(model: judge.Judge, record: measured.Record) -> tuple[Json, list[Jso
 
 def _step_tokens(sample: Json) -> list[int]:
     return text.step_tokens(sample["text"], sample["step_ends"], sample["tokens"])
+
+
+def _tokens(prefix: Json) -> int | None:
+    return text.prefix_tokens(prefix["steps"], prefix["done"])
 
 
 def main() -> None:

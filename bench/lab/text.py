@@ -67,6 +67,13 @@ def marked(steps: Sequence[str]) -> list[list[int]]:
     return [[*plain(step.strip("\n")), marker_id()] for step in steps]
 
 
+def prefix_tokens(steps: Sequence[str], done: bool) -> int | None:
+    """Tokens that the policy has written so far: lines with their ends, or a whole answer with its end token."""
+    if not steps:
+        return None
+    return len(answer(steps)) if done else len(plain("".join(f"{step}\n" for step in steps)))
+
+
 def step_tokens(sample: str, ends: Sequence[int], tokens: int) -> list[int]:
     """Tokens of each step of a sampled text; the last one's hold what is left of `tokens`, the end token too."""
     counts = [len(plain(sample[start:end])) for start, end in pairwise((0, *ends))]
