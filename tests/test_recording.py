@@ -109,7 +109,17 @@ def test_a_recorded_score_wins_over_a_logit(file: Path) -> None:
 
 
 def test_null_and_empty_optional_fields_are_as_good_as_absent(file: Path) -> None:
-    names = ("scores", "answer", "prm_score", "logprobs", "step_ends", "step_tokens", "step_logprobs", "seed", "rm_score")
+    names = (
+        "scores",
+        "answer",
+        "prm_score",
+        "logprobs",
+        "step_ends",
+        "step_tokens",
+        "step_logprobs",
+        "seed",
+        "rm_score",
+    )
     file.write_text(sample(**dict.fromkeys(names)) + "\n" + row(id="q", samples=[SAMPLE | {"scores": []}]))
     plain = RecordedSample("a\nb", correct=True, tokens=7)
     assert [problem.samples for problem in read_recording(file)] == [(plain,), (plain,)]
