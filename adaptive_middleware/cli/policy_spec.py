@@ -85,13 +85,7 @@ def parse(text: str) -> Spec:
     kind, _, rest = text.partition(":")
     if kind not in KINDS:
         raise _unknown(text, "policy", kind, KINDS)
-    types = {
-        field.name: _NUMBERS.get(str(field.type), float)
-        for field in fields(KINDS[kind])
-        if field.name != "prices"
-    } | {"max": int}
-    if kind == "optimal-stopping":
-        types["impatience"] = float
+    types = _types(kind)
     given: dict[str, Any] = {}
     select = _SELECT.get(kind)
     for part in filter(None, rest.split(",")):
@@ -110,6 +104,16 @@ def parse(text: str) -> Spec:
     if limit is None and isinstance(policy, fixed):
         limit = policy.n
     return Spec(text, policy, select, limit, _keep(text, policy, impatience))
+
+
+def _types(kind: str) -> dict[str, type[int | float]]:
+    """The fields that a kind takes on the command line, with the type of each."""
+    own = {
+        field.name: _NUMBERS.get(str(field.type), float)
+        for field in fields(KINDS[kind])
+        if field.name != "prices"
+    }
+    return own | {"max": int} | ({"impatience": float} if kind == "optimal-stopping" else {})
 
 
 def _keep(text: str, policy: Policy, impatience: float | None) -> Keep | None:
