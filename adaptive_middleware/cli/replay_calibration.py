@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import fsum
 from pathlib import Path as File
 
+from adaptive_middleware.calibration.examples import Example
 from adaptive_middleware.calibration.raw import uncalibrated
 from adaptive_middleware.errors import CalibrationError
 from adaptive_middleware.ports import Calibrator
@@ -44,29 +45,19 @@ def _crossfitted(tapes: Sequence[Tape], seed: int, evidence: Sequence[str] | Non
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # noqa: PLC0415 - comes with scikit-learn
 
     from adaptive_middleware.calibration.crossfit import crossfit  # noqa: PLC0415 - loads scikit-learn
-    from adaptive_middleware.calibration.examples import Example  # noqa: PLC0415 - as above
 
-    examples = []
-    for one in tapes:
-        group = str(one.request.run_id)
-        right = [float(take(path).correct) for path in one.paths]
-        if one.question.values:
-            rate = fsum(right) / len(right)
-            examples.append(Example(one.question.values, 0, False, None, rate, len(right), group))
-        examples += [
-            Example(
-                scores.values,
-                len(path.steps),
-                True,
-                path.logprobs,
-                success,
-                1,
-                group,
-                path.usage.completion_tokens,
-            )
-            for path, success in zip(one.paths, right, strict=True)
-            if (scores := take(path).scores).values
-        ]
+    examples = [example for one in tapes for example in _examples(one)]
     with threadpool_limits(1):  # the matrices are tiny: more threads only wait for each other
         fitted = crossfit(examples, seed=seed, evidence=evidence)
     return [fitted[group] if (group := str(one.request.run_id)) in fitted else uncalibrated for one in tapes]
+
+
+def _examples(one: Tape) -> Iterator[Example]:
+    group = str(one.request.run_id)
+    right = [float(take(path).correct) for path in one.paths]
+    if one.question.values:
+        yield Example(one.question.values, 0, False, None, fsum(right) / len(right), len(right), group)
+    for path, success in zip(one.paths, right, strict=True):
+        scores, tokens = take(path).scores.values, path.usage.completion_tokens
+        if scores:
+            yield Example(scores, len(path.steps), True, path.logprobs, success, 1, group, tokens)
