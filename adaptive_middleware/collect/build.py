@@ -71,10 +71,7 @@ def scorer(settings: Settings) -> tuple[Scorer, str]:
         )
         raise ConfigError(message)
     wanted = {"version": 1, "prm": settings.prm.model_dump(exclude_none=True)}
-    built = load(wanted).build().scorer
-    if built is None:  # `prm` is there, so there is a scorer
-        message = f"prm is {settings.prm!r}, which makes no scorer"
-        raise ConfigError(message)
+    built = cast("Scorer", load(wanted).build().scorer)  # `prm` is there, so there is one
     target = settings.prm.target if isinstance(settings.prm, PythonPrm) else ""
     return built, settings.prm_id or str(getattr(built, "id", target))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from threading import Lock
+from threading import Condition
 
 
 class Stopped(Exception):
@@ -42,16 +42,27 @@ class Control:
         self._budget, self._max_errors = budget, max_errors
         self._promised = 0
         self._in_a_row: Counter[str] = Counter()
-        self._changing = Lock()
+        self._changing = Condition()
 
     def begin(self, most: int) -> None:
-        """Promise a unit of at most `most` tokens; raises `Stopped` where it must not be begun."""
+        """Promise a unit of at most `most` tokens; raises `Stopped` where it must not be begun.
+
+        Where only promises stand in its way, it waits until work under way has ended and shown what it really cost.
+        """
         with self._changing:
-            if self._budget is not None and self.spent.generator + self._promised + most > self._budget:
-                self.reason = self.reason or "budget"
+            self._changing.wait_for(lambda: self.reason or not self._promised or self._fits(most))
+            if not self._fits(most):
+                self._stop("budget")
             if self.reason:
                 raise Stopped(self.reason)
             self._promised += most
+
+    def _fits(self, most: int) -> bool:
+        return self._budget is None or self.spent.generator + self._promised + most <= self._budget
+
+    def _stop(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self._changing.notify_all()
 
     def end(self, most: int, cost: Spent) -> None:
         """A unit that was promised `most` tokens has ended and cost this."""
@@ -63,6 +74,7 @@ class Control:
                 now.completion_tokens + cost.completion_tokens,
                 now.prm_tokens + cost.prm_tokens,
             )
+            self._changing.notify_all()
 
     def worked(self, what: str) -> None:
         """`what` (sampler, check, scorer) has worked once more."""
@@ -74,7 +86,7 @@ class Control:
         with self._changing:
             self._in_a_row[what] += 1
             if self._in_a_row[what] >= self._max_errors and not self.reason:
-                self.reason = "errors"
+                self._stop("errors")
                 self.error = (
                     f"the {what} failed {self._in_a_row[what]} times in a row, the last time: {cause}"
                 )
@@ -82,4 +94,4 @@ class Control:
     def stop(self, reason: str) -> None:
         """No more work is begun."""
         with self._changing:
-            self.reason = self.reason or reason
+            self._stop(reason)

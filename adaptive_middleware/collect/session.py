@@ -136,7 +136,7 @@ def identity(settings: Settings, prompts: Sequence[Prompt], generator: str, prm:
         section = getattr(settings, name)
         values = {} if section is None else section.model_dump(mode="json", exclude_none=True)
         parts |= {f"{name}.{key}": value for key, value in values.items() if key not in _NOT_OF_THE_DATA}
-        if weights := weights_of(File(str(values.get("model", "")))):
+        if values.get("kind") == "transformers" and (weights := weights_of(File(values["model"]))):
             parts[f"{name}.weights"] = weights
     drawn = ("answers", "prefixes", "rollouts", "system", "seed")
     return parts | {name: getattr(settings, name) for name in drawn}

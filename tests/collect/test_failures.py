@@ -234,15 +234,30 @@ def test_a_device_takes_one_problem_at_a_time(tmp_path: File) -> None:
     assert changes == 3
 
 
+def test_a_promise_that_stands_in_the_way_is_waited_for() -> None:
+    control = Control(100, Spent(), 2)
+    control.begin(80)
+    waiting = threading.Thread(target=control.begin, args=(50,))
+    waiting.start()
+    assert waiting.is_alive()
+    control.end(80, Spent(completion_tokens=10))
+    waiting.join(10)
+    assert not waiting.is_alive()
+    control.end(50, Spent(completion_tokens=20))
+    with pytest.raises(Stopped, match="budget"):
+        control.begin(71)
+
+
 def test_control_begins_nothing_after_a_stop_and_keeps_the_first_reason() -> None:
     control = Control(10, Spent(prompt_tokens=4), 2)
     control.begin(6)
-    with pytest.raises(Stopped, match="budget"):
-        control.begin(1)
-    control.stop("interrupted")
-    assert control.reason == "budget"
     control.end(6, Spent(completion_tokens=1))
     assert control.spent.generator == 5
+    with pytest.raises(Stopped, match="budget"):
+        control.begin(6)
+    control.stop("interrupted")
+    with pytest.raises(Stopped, match="budget"):
+        control.begin(1)
 
 
 def test_measuring_after_a_stop_ends_before_its_next_unit(tmp_path: File) -> None:

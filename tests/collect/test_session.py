@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path as File
 from typing import Any
@@ -25,7 +26,7 @@ from adaptive_middleware.collect.session import Session, identity, run, run_reco
 from adaptive_middleware.collect.settings import Settings
 from adaptive_middleware.errors import CalibrationError, ConfigError
 from adaptive_middleware.recording import Problem, RecordedSample
-from adaptive_middleware.types import Path, Request
+from adaptive_middleware.types import Path, Request, StepScores
 from tests import tiny
 from tests.collect.world import Hunch, prompts
 
@@ -106,12 +107,39 @@ def test_failures_in_a_row_are_an_error_that_says_how_to_go_on(
 
 
 def test_a_torn_journal_is_told(tmp_path: File) -> None:
-    run(session(tmp_path), prompts(13))
-    journal = tmp_path / NAME
-    journal.write_bytes(journal.read_bytes()[:-3])
+    asked, problems = prompts(13), recorded(13, scores=False)
+    runs: dict[str, Callable[[Session], object]] = {
+        "drawn": lambda own: run(own, asked),
+        "recorded": lambda own: run_recorded(own, problems),
+    }
+    for name, collected in runs.items():
+        collected(session(tmp_path / name))
+        journal = tmp_path / name / NAME
+        journal.write_bytes(journal.read_bytes()[:-3])
+        told: list[str] = []
+        collected(session(tmp_path / name, told))
+        assert any("the last line was torn" in line for line in told)
+
+
+def test_a_problem_that_failed_is_told_with_its_cause(
+    tmp_path: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score, calls = Hunch.score, []
+
+    def once(self: Hunch, request: Request, paths: Sequence[Path]) -> list[StepScores]:
+        calls.append(request.run_id)
+        if len(calls) == 1:
+            message = "out of memory"
+            raise RuntimeError(message)
+        return score(self, request, paths)
+
+    monkeypatch.setattr(Hunch, "score", once)
     told: list[str] = []
-    run(session(tmp_path, told), prompts(13))
-    assert any("the last line was torn" in line for line in told)
+    report = run(session(tmp_path, told, held_out=0.4), prompts(30)).report
+    assert report["problems"]["failed"] == 1
+    assert told == [
+        f"problem {calls[0]!r} was not finished (process reward model: RuntimeError: out of memory); --resume tries it again"
+    ]
 
 
 def test_a_sampler_without_continuation_is_told_up_front(tmp_path: File) -> None:
@@ -147,6 +175,8 @@ def test_other_weights_in_the_same_folder_are_another_identity(tmp_path: File) -
     content[-1] ^= 1
     file.write_bytes(bytes(content))
     assert weights_of(folder) != before
+    named = settings(prm={"kind": "transformers", "model": str(folder)})
+    assert identity(named, prompts(3), "g", "p")["prm.weights"] == weights_of(folder)
     assert weights_of(tmp_path / "nothing") is None
 
 
@@ -188,6 +218,15 @@ def test_recorded_outcomes_and_scores_are_taken_as_they_are(tmp_path: File) -> N
             assert row.right == sum(j / 8 < row.scores[0] for j in range(8))
     assert (result.fitted.bundle.prm, result.fitted.bundle.generator) == ("my/prm", "my/model")
     assert not (tmp_path / NAME).exists()
+
+
+def test_a_sample_without_scores_is_left_out_of_what_is_there(tmp_path: File) -> None:
+    problems = recorded(30)
+    bare = replace(problems[0].samples[0], scores=None)
+    problems[0] = replace(problems[0], samples=(bare, *problems[0].samples[1:]))
+    report = run_recorded(session(tmp_path, prm=None, prm_id="p"), problems).report
+    assert report["counts"]["unscored"] == 1
+    assert report["paths"]["fitted"] + report["paths"]["held_out"] == 30 * 9 - 1
 
 
 def test_verified_pools_give_questions_alone(tmp_path: File) -> None:
