@@ -1,4 +1,4 @@
-"""How good estimates are on paths that took no part: the figures of `calibration.evaluate`, pinball loss and crossing."""
+"""How good estimates are on paths that took no part: calibration, coverage, pinball loss and crossing."""
 
 from __future__ import annotations
 

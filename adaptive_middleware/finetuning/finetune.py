@@ -67,11 +67,16 @@ def finetune(  # noqa: PLR0913 - keywords
         raw = desk.predicted_apart(apart)
         reading = replace(reading, corrections=corrections(reading, raw, [one.example for one in usable]))
     desk.train((), "all problems")
-    if recipe.features:
-        weights, scales = (tuple(map(tuple, part)) for part in pupil.weights.detach().cpu().double().tolist())
-        reading = replace(reading, weights=weights, scales=scales)
     problems = len({one.example.group for one in usable})
-    return FineTuned(pupil, reading, opened, monotonic() - started, problems)
+    return FineTuned(pupil, _told(reading, pupil), opened, monotonic() - started, problems)
+
+
+def _told(reading: Reading, pupil: Student) -> Reading:
+    """The reading with what the student learned of the features."""
+    if not pupil.recipe.features:
+        return reading
+    weights, scales = (tuple(map(tuple, part)) for part in pupil.weights.detach().cpu().double().tolist())
+    return replace(reading, weights=weights, scales=scales)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -48,15 +48,16 @@ class Targets:
 def loss(shape: str, levels: Tensor, raw: Tensor, known: Targets) -> Tensor:
     """The loss of each row of outputs under a head of this `shape`.
 
-    `increments` adds the cross entropy of the mean to the pinball loss, which leaves finished answers out: the
-    quantiles of a right-or-wrong outcome are 0 or 1, not the spread that is asked for.
+    Except for `independent`, the mean learns by cross entropy alone, so that it stays the mean whatever the spread. `beta`: the
+    spread learns by the likelihood of k of m around that mean. `increments`: the quantiles learn by pinball loss, which leaves
+    finished answers out: the quantiles of a right-or-wrong outcome are 0 or 1, not the spread that is asked for.
     """
     rates = known.right / known.trials
     if shape == "independent":
         return pinball(torch.sigmoid(raw), rates, levels)
+    mean = binary_cross_entropy_with_logits(raw[:, 0], rates.to(raw.dtype), reduction="none")
     if shape == "beta":
-        return beta_binomial(raw[:, 0], raw[:, 1], known.right, known.trials)
-    mean = binary_cross_entropy_with_logits(raw[:, 0], rates, reduction="none")
+        return mean + beta_binomial(raw[:, 0].detach(), raw[:, 1], known.right, known.trials)
     spread = pinball(torch.sigmoid(increments(raw[:, 1:], len(levels) // 2)), rates, levels)
     return mean + spread * (~known.finished)
 

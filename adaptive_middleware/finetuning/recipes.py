@@ -76,8 +76,8 @@ PARK_2025 = Recipe(
 """Park et al. 2025 (arXiv 2506.09338) and their code (young-j-park/prm-calibration), as `docs/finetuning.md` compares it."""
 
 MONOTONE = Recipe(
-    name="monotone", shape="beta", levels=LEVELS, rank=4, alpha=16, dropout=0.1, every=2, rate=2e-4,
-    feature_rate=1e-2, epochs=3, batch=32, finished=True, features=True, trained_output=True, folds=3,
+    name="monotone", shape="beta", levels=LEVELS, rank=4, alpha=16, dropout=0.1, every=2, rate=5e-5,
+    feature_rate=1e-3, epochs=1, batch=32, finished=True, features=True, trained_output=True, folds=2,
 )  # fmt: skip
 """Ours: quantiles that cannot cross, corrected on problems that the training did not see."""
 

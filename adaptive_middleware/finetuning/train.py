@@ -1,4 +1,4 @@
-"""The training loop: AdamW on shuffled examples, a rate that falls to zero, and a stop at the first loss that is not finite."""
+"""The training loop: AdamW on shuffled examples, a rate that falls to zero, a stop at a loss that is not finite."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from adaptive_middleware.types import Estimate, Path, StepScores
 LOWER, UPPER = 0.1, 0.9
 QUESTION, PARTIAL, FINISHED = "question", "partial", "finished"
 KINDS = (QUESTION, PARTIAL, FINISHED)
-FEATURES = ("one", QUESTION, FINISHED, "steps", "logprobs", "logprob_min", "logprob_mean")
+_TOLD = ("steps", "logprobs", "logprob_min", "logprob_mean")
+FEATURES = ("one", QUESTION, FINISHED, *_TOLD, *(f"{FINISHED} {name}" for name in _TOLD))
 _CLAMP, _SCALE = 1e-6, 4.0
 
 
@@ -38,15 +39,17 @@ def kinds_of(path: Path, first: int, count: int) -> tuple[tuple[str, int], ...]:
 def described(kind: str, steps: int, logprobs: Sequence[float] | None = None) -> tuple[float, ...]:
     """A path as numbers, in the order of `FEATURES`.
 
-    A constant, is it the question alone, is it finished, ln(1 + steps), and, from the sampler's token log-probabilities where there
-    are any: that there are, and a quarter of the logits of the least likely token's and of the geometric mean probability.
+    A constant, is it the question alone, is it finished, ln(1 + steps), and, from the sampler's token log-probabilities where
+    there are any: that there are, and a quarter of the logits of the least likely token's and of the geometric mean
+    probability. The last four once more for finished answers alone, so that each kind has weights of its own.
 
-    >>> described("finished", 0)
-    (1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+    >>> [round(number, 2) for number in described("finished", 0, (-100.0, -0.1))]
+    [1.0, 0.0, 1.0, 0.0, 1.0, -3.45, 0.56, 0.0, 1.0, -3.45, 0.56]
     """
-    pair = summary(logprobs)
-    told = (0.0, 0.0, 0.0) if pair is None else (1.0, _logit(pair[0]), _logit(pair[1]))
-    return 1.0, float(kind == QUESTION), float(kind == FINISHED), log1p(steps), *told
+    pair, finished = summary(logprobs), float(kind == FINISHED)
+    read = (0.0, 0.0, 0.0) if pair is None else (1.0, _logit(pair[0]), _logit(pair[1]))
+    told = (log1p(steps), *read)
+    return 1.0, float(kind == QUESTION), finished, *told, *(finished * value for value in told)
 
 
 def summary(logprobs: Sequence[float] | None) -> tuple[float, float] | None:
@@ -68,24 +71,23 @@ def quantile_estimate(path: Path, scores: StepScores) -> Estimate:
     """The calibrator of a fine-tuned model: the estimate that the model itself gave for the last step.
 
     Quantiles that a model without the constraint let cross are sorted (Chernozhukov, Fernández-Val and Galichon 2010).
-    Raises `CalibrationError` when the scores carry no quantiles.
+    Raises `CalibrationError` when the scores carry no quantiles at 0.1 and 0.9.
 
     >>> crossed = StepScores((0.5,), quantiles=(((0.1, 0.3), (0.5, 0.5), (0.9, 0.4)),))
     >>> quantile_estimate(Path(("a",)), crossed)
     Estimate(mean=0.5, lower=0.3, upper=0.5, quantiles=((0.1, 0.3), (0.5, 0.4), (0.9, 0.5)))
     """
-    if not scores.quantiles:
+    said = scores.quantiles[-1] if scores.quantiles else ()
+    levels = [level for level, _ in said]
+    if LOWER not in levels or UPPER not in levels:
         message = (
-            f"the scores of a path with {len(path.steps)} steps carry no quantiles: score it with a fine-tuned "
-            "process reward model (load_quantile_scorer), or fit a post-hoc calibration for this one"
+            f"the scores of a path with {len(path.steps)} steps carry no quantiles at {LOWER} and {UPPER}: score it with a "
+            "fine-tuned process reward model (load_quantile_scorer), or fit a post-hoc calibration for this one"
         )
         raise CalibrationError(message)
-    levels = [level for level, _ in scores.quantiles[-1]]
-    values = sorted(value for _, value in scores.quantiles[-1])
-    pairs = tuple(zip(levels, values, strict=True))
+    pairs = tuple(zip(levels, sorted(value for _, value in said), strict=True))
     mean, found = scores.values[-1], dict(pairs)
-    lower, upper = min(found[LOWER], mean), max(found[UPPER], mean)
-    return Estimate(mean, lower, upper, pairs)
+    return Estimate(mean, min(found[LOWER], mean), max(found[UPPER], mean), pairs)
 
 
 def crossing(quantiles: Sequence[tuple[float, float]]) -> bool:

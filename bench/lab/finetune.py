@@ -1,8 +1,8 @@
 """Fine-tune the lab's PRM by each recipe, and compare with the post-hoc bundle on held-out problems.
 
 Run as `python -m bench.lab.finetune [--json]`; it reads the prefixes of `bench/lab/data`, trains on a CPU (minutes), and writes
-`bench/lab/finetuned.json`. `--shapes` compares shapes of the head on calibration problems instead, to choose one:
-the held-out problems take no part, and nothing is written.
+`bench/lab/finetuned.json`. `--shapes` compares shapes of the head on calibration problems instead, to choose one: the adapter
+stays untrained, the held-out problems take no part, and nothing is written.
 """
 
 import argparse
@@ -31,7 +31,8 @@ from bench.lab.calibrate import disjoint
 Found = dict[str, Figures]
 Row = tuple[Found, float]
 _TOKENS = 1024
-_SHAPES = {"beta": MONOTONE, "increments": replace(MONOTONE, shape="increments")}
+_RECIPES = (PARK_2025, MONOTONE)
+_SHAPES = {name: replace(MONOTONE, shape=name, epochs=0) for name in ("beta", "increments")}
 _HEADINGS = ("paths", "ECE", "Brier", "pinball", "10 % bound covers", "crossing")
 
 
@@ -76,12 +77,12 @@ def compared(arguments: argparse.Namespace) -> dict[str, Row]:
         "uncalibrated": raw(held_out),
         "post-hoc": post_hoc(data, held_out, seed, logprobs=True),
         "post-hoc, scores only": post_hoc(data, held_out, seed, logprobs=False),
-        **{one.name: tuned(one.name, data, held_out, one, seed) for one in (PARK_2025, MONOTONE)},
+        **{one.name: tuned(one.name, data, held_out, one, seed) for one in _RECIPES},
     }
 
 
 def shapes(arguments: argparse.Namespace) -> dict[str, Row]:
-    """The shapes of our head, trained on two thirds of the calibration problems and measured on the rest."""
+    """The shapes of our head, fitted on two thirds of the calibration problems (adapter untrained), measured on the rest."""
     data = read(arguments.fit, arguments.questions)
     apart = set(parts(data, 3, arguments.seed + 7)[0])
     seen, kept = ([one for i, one in enumerate(data) if (i in apart) is held] for held in (False, True))
@@ -106,37 +107,39 @@ def _say(name: str, epoch: Epoch) -> None:
     sys.stderr.write(f"{name}: {epoch}\n")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line; 0 when all was measured."""
+def numbers(rows: dict[str, Row]) -> list[dict[str, object]]:
+    """The same as plain values."""
+    return [
+        {"calibration": name, "kind": kind, "seconds": round(seconds, 1)}
+        | {key: round(value, 6) for key, value in asdict(one).items()}
+        for name, (found, seconds) in rows.items()
+        for kind, one in found.items()
+    ]
+
+
+def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
+    questions = [paths.DATA / f"{name}.jsonl.gz" for name in ("calibration", "heldout")]
     parser.add_argument("--fit", type=File, default=paths.DATA / "calibration_prefixes.jsonl.gz")
     parser.add_argument("--held-out", type=File, default=paths.DATA / "heldout_prefixes.jsonl.gz")
-    parser.add_argument(
-        "--questions",
-        type=File,
-        nargs="+",
-        default=[paths.DATA / f"{name}.jsonl.gz" for name in ("calibration", "heldout")],
-    )
+    parser.add_argument("--questions", type=File, nargs="+", default=questions)
     parser.add_argument("--out", type=File, default=File(__file__).parent / "finetuned.json")
-    parser.add_argument(
-        "--shapes", action="store_true", help="compare shapes of the head, on calibration problems only"
-    )
+    parser.add_argument("--shapes", action="store_true", help="compare shapes of the head instead")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; 0 when all was measured."""
+    arguments = _options().parse_args(argv)
     torch.set_num_threads(training.default_threads())
     try:
         rows = (shapes if arguments.shapes else compared)(arguments)
     except AdaptiveError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    numbers = [
-        {"calibration": name, "kind": kind, "seconds": round(seconds, 1)}
-        | {k: round(v, 6) for k, v in asdict(one).items()}
-        for name, (found, seconds) in rows.items()
-        for kind, one in found.items()
-    ]
-    text = json.dumps(numbers, indent=1)
+    text = json.dumps(numbers(rows), indent=1)
     if not arguments.shapes:
         arguments.out.write_text(text + "\n", "utf-8")
     sys.stdout.write((text if arguments.json else table(rows)) + "\n")

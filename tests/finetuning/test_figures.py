@@ -30,6 +30,13 @@ def test_figures_equal_those_of_a_post_hoc_calibration() -> None:
     assert flat(found)["all.ece"] == found["all"].ece
 
 
+def test_kinds_that_do_not_occur_are_left_out() -> None:
+    held_out = [e for e in examples(10, seed=2) if e.kind == "finished"]
+    calibration = fit(examples(40, seed=1))
+    estimates = [calibration.estimate(e.scores, e.steps, e.done, e.logprobs) for e in held_out]
+    assert list(figures(estimates, [e.quantiles for e in estimates], held_out)) == ["all", "finished"]
+
+
 def test_crossing_is_counted_as_the_model_said_it() -> None:
     held_out = examples(10, seed=2)
     calibration = fit(examples(40, seed=1))

@@ -67,6 +67,16 @@ def test_finished_answers_do_not_pull_the_quantiles_of_the_increments_shape() ->
     assert raw.grad[0, 1:].tolist() == [0, 0, 0]
 
 
+def test_the_mean_of_the_beta_shape_learns_by_cross_entropy_whatever_the_spread() -> None:
+    known = losses.Targets(torch.tensor([3]), torch.tensor([4]), torch.tensor([False]))
+    for spread in (-1.0, 3.0):
+        raw = torch.tensor([[0.2, spread]], dtype=torch.float64, requires_grad=True)
+        torch.autograd.backward(losses.loss("beta", numbers(*LEVELS), raw, known).sum())
+        assert raw.grad is not None
+        assert raw.grad[0, 0].item() == pytest.approx(1 / (1 + np.exp(-0.2)) - 0.75)
+        assert abs(raw.grad[0, 1].item()) > 1e-3
+
+
 def test_the_paper_s_loss_is_the_pinball_loss_of_sigmoids() -> None:
     raw = torch.tensor([[0.0, 0.0, 0.0]], dtype=torch.float64)
     known = losses.Targets(torch.tensor([8]), torch.tensor([8]), torch.tensor([False]))

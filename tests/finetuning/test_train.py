@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from adaptive_middleware.errors import CalibrationError
+from adaptive_middleware.errors import CalibrationError, CheckpointError
 from adaptive_middleware.finetuning.finetune import finetune, measured, parts, scored
 from adaptive_middleware.finetuning.labelled import Labelled
 from adaptive_middleware.finetuning.network import student
@@ -111,6 +111,13 @@ def test_a_loss_that_is_not_finite_stops_at_its_step(base: Path, data: list[Labe
         CalibrationError, match=r"the loss is nan at all problems, epoch 1, step 1 of 2: the training stopped"
     ):
         finetune(opened, data, QUICK["park-2025"], tokens=600)
+
+
+def test_a_trunk_that_does_not_say_its_layers_is_refused(base: Path) -> None:
+    opened = open_model(base)
+    del opened.network.trunk.config.num_hidden_layers
+    with pytest.raises(CheckpointError, match="tiny/prm@1: its configuration does not say how many layers"):
+        student(opened, MONOTONE)
 
 
 def test_unusable_data_is_refused_before_the_model_is_touched(base: Path, data: list[Labelled]) -> None:

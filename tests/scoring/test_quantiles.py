@@ -114,11 +114,14 @@ def test_independent_outputs_are_sigmoids_and_the_middle_one_is_the_mean() -> No
     assert means.tolist() == pytest.approx([expit(-0.2)])
 
 
-def test_scores_without_quantiles_are_refused() -> None:
+@pytest.mark.parametrize("said", [None, (((0.5, 0.2),),), (((0.1, 0.2), (0.5, 0.3)),)])
+def test_scores_without_quantiles_are_refused(
+    said: tuple[tuple[tuple[float, float], ...], ...] | None,
+) -> None:
     with pytest.raises(
-        CalibrationError, match="a path with 2 steps carry no quantiles: score it with a fine-tuned"
+        CalibrationError, match=r"a path with 2 steps carry no quantiles at 0\.1 and 0\.9: score it"
     ):
-        quantile_estimate(Path(("a", "b")), StepScores((0.1, 0.2)))
+        quantile_estimate(Path(("a", "b")), StepScores((0.2,), quantiles=said))
 
 
 @given(steps=st.integers(0, 5), done=st.booleans())

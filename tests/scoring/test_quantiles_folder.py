@@ -8,6 +8,7 @@ import pytest
 
 from adaptive_middleware.checkpoint import file_digest
 from adaptive_middleware.errors import BundleMismatch, CalibrationError
+from adaptive_middleware.scoring.quantiles import FEATURES
 from adaptive_middleware.scoring.quantiles_folder import (
     ADAPTER,
     HEAD,
@@ -20,7 +21,13 @@ from adaptive_middleware.scoring.quantiles_folder import (
 from adaptive_middleware.scoring.quantiles_reading import Correction, Reading
 
 ONE = Correction(0.9, 0.1, ((-1.0, 0.2), (1.0, 0.7)), -0.2, 0.08, 0.92)
-READING = Reading("beta", (0.1, 0.5, 0.9), ((0.0,) * 7, (0.5,) * 7), ((0.0,) * 7,) * 2, {"partial": ONE})
+READING = Reading(
+    "beta",
+    (0.1, 0.5, 0.9),
+    ((0.0,) * len(FEATURES), (0.5,) * len(FEATURES)),
+    ((0.0,) * len(FEATURES),) * 2,
+    {"partial": ONE},
+)
 
 
 @pytest.fixture
@@ -106,8 +113,8 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         replace(READING, shape="cone"),
         replace(READING, levels=(0.5, 0.1, 0.9)),
         replace(READING, levels=(0.2, 0.5, 0.9)),
-        replace(READING, weights=((0.0,) * 7,)),
-        replace(READING, weights=((0.0,) * 6,) * 2),
+        replace(READING, weights=((0.0,) * len(FEATURES),)),
+        replace(READING, weights=((0.0,) * (len(FEATURES) - 1),) * 2),
         replace(READING, scales=()),
         replace(READING, corrections={"other": Correction()}),
         replace(READING, corrections={"partial": Correction(slope=-1.0)}),
