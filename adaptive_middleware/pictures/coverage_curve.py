@@ -46,7 +46,7 @@ class Transformed:
 
 def transformed(calibration: Calibration, examples: Sequence[Example]) -> Transformed:
     """Where each unit's measured successes fall in the distribution that was predicted for it."""
-    estimates = [calibration.estimate(e.scores, e.steps, e.done, e.logprobs) for e in examples]
+    estimates = [calibration.estimate(e.scores, e.steps, e.done, e.logprobs, e.tokens) for e in examples]
     found = units(examples, [min(int(e.mean * _TENTHS), _TENTHS - 1) for e in estimates])
     quantiles = found.mean(np.array([[value for _, value in e.quantiles] for e in estimates]))
     below, upto = transforms(quantiles, calibration.levels, found.right, found.trials)

@@ -43,7 +43,9 @@ class Judged:
 def judged(calibration: Calibration, examples: Sequence[Example]) -> Judged:
     """The examples, each read in both ways; they took no part in the calibration's fit."""
     raw = np.array([e.scores[-1] for e in examples])
-    mean = np.array([calibration.estimate(e.scores, e.steps, e.done, e.logprobs).mean for e in examples])
+    mean = np.array(
+        [calibration.estimate(e.scores, e.steps, e.done, e.logprobs, e.tokens).mean for e in examples]
+    )
     return Judged(
         Side("raw score", raw, mark(1)),
         Side("calibrated", mean, mark(0)),

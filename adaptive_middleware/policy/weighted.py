@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp, fsum, lgamma, log
 
@@ -33,6 +34,8 @@ class weighted_agreement:
     An answer weighs the sum of its samples' calibrated probabilities, 1 for a sample without an estimate, so
     without a process reward model these are votes. n samples are drawn. The next of n + 1 exchangeable samples is the
     best of them with probability 1 / (n + 1): what one more can change falls as 1 / n, whatever it costs.
+    With `by_votes`, the calibrated probability that the leading answer of these counts is right
+    (`calibration.votes`), that chance counts only as far as the leader is wrong: P(overtaken) (1 - p) / n.
     That cost is `give_up` per sample, or per `per_tokens` completion tokens when that is above 0. Select by
     `calibrated_vote`, so that the leader is the one that is returned.
     """
@@ -40,15 +43,17 @@ class weighted_agreement:
     give_up: float = 0.02
     window: int = 1
     per_tokens: int = 0
+    by_votes: Callable[[Sequence[int]], float] | None = None
 
     def __call__(self, state: State) -> Decision:
         """A further window of samples, or none once the vote will hardly turn."""
         if not state.drawn:
             return Decision(1, "the first sample")
         first, second = _leading(state)
-        turns = overtaken(first, second) / state.drawn
+        right = 0.0 if self.by_votes is None else self.by_votes(state.votes)
+        turns = overtaken(first, second) * (1 - right) / state.drawn
         price = self._price(state)
-        numbers = {"first": first, "second": second, "turns": turns, "price": price}
+        numbers = {"first": first, "second": second, "right": right, "turns": turns, "price": price}
         weights = f"weights {first:.2f}:{second:.2f}, one more sample turns the vote with about {turns:.4f}"
         if turns < price:
             return Decision(0, f"{weights} < its price {price:.4f}", numbers)

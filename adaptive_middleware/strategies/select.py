@@ -6,6 +6,7 @@ Verified beats scored, scored beats counted. A tie is resolved to the earliest c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import fsum
 from typing import TypeAlias
 
@@ -37,6 +38,20 @@ def calibrated_vote(candidates: Sequence[Candidate]) -> Choice:
 def majority_vote(candidates: Sequence[Candidate]) -> Choice:
     """The first candidate of the most frequent answer; candidates without an answer count alone."""
     return _verified_first(candidates, _majority)
+
+
+@dataclass(frozen=True, slots=True)
+class counted_vote:  # noqa: N801 - reads as a word, like the policies
+    """`majority_vote` that knows how sure it is: `by_votes` reads the counts (`calibration.votes`)."""
+
+    by_votes: Callable[[Sequence[int]], float]
+
+    def __call__(self, candidates: Sequence[Candidate]) -> Choice:
+        """The first candidate of the most frequent answer, with the probability that this answer is right."""
+        choice = majority_vote(candidates)
+        if choice.probability is not None or candidates[choice.index].answer is None:
+            return choice
+        return replace(choice, probability=self.by_votes(votes(candidates)), how="majority vote, calibrated")
 
 
 def votes(candidates: Sequence[Candidate]) -> tuple[int, ...]:

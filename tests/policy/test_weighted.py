@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,3 +81,25 @@ def test_the_window_is_drawn_at_once() -> None:
 def test_a_higher_price_never_draws_more(samples: list[tuple[str, float]], price: float) -> None:
     known = state(*samples)
     assert weighted_agreement(price)(known).more <= weighted_agreement(price / 2)(known).more
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 1)), min_size=1, max_size=10), st.floats(0, 1))
+def test_a_leader_that_is_right_anyway_is_worth_less_to_turn(
+    samples: list[tuple[str, float]], right: float
+) -> None:
+    known = state(*samples)
+    plain = weighted_agreement()(known).numbers["turns"]
+    told = weighted_agreement(by_votes=lambda _: right)(known).numbers["turns"]
+    assert told == pytest.approx(plain * (1 - right))
+
+
+def test_votes_are_handed_over_as_counts() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def by_votes(counts: Sequence[int]) -> float:
+        seen.append(tuple(counts))
+        return 0.5
+
+    known = replace(state(("a", None), ("a", None), ("b", None)), votes=(2, 1))
+    weighted_agreement(by_votes=by_votes)(known)
+    assert seen == [(2, 1)]

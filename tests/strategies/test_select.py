@@ -5,14 +5,19 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adaptive_middleware.engine import run
+from adaptive_middleware.policy import optimal_stopping
+from adaptive_middleware.ports import Ports
+from adaptive_middleware.strategies.best_of_n import best_of_n
 from adaptive_middleware.strategies.select import (
     calibrated_argmax,
     calibrated_vote,
+    counted_vote,
     majority_vote,
     votes,
 )
-from adaptive_middleware.testing import answer
-from adaptive_middleware.types import Candidate, Choice, Estimate, StepScores, Verdict
+from adaptive_middleware.testing import ScriptedSampler, answer
+from adaptive_middleware.types import Candidate, Choice, Estimate, Request, StepScores, Verdict
 
 
 def candidate(
@@ -124,3 +129,28 @@ def test_argmax_is_the_brute_force_maximum(pool: list[Candidate]) -> None:
 def test_equal_weights_make_the_weighted_vote_a_majority(pool: list[Candidate]) -> None:
     flat = [candidate(c.answer, 0.5) for c in pool]
     assert calibrated_vote(flat).index == majority_vote(pool).index
+
+
+@given(CANDIDATES)
+def test_a_counted_vote_is_the_majority_vote_with_a_probability(candidates: list[Candidate]) -> None:
+    plain = majority_vote(candidates)
+    told = counted_vote(lambda counts: counts[0] / sum(counts))(candidates)
+    assert (told.index, told.tied) == (plain.index, plain.tied)
+    counts = Counter(one.answer for one in candidates if one.answer is not None)
+    if candidates[plain.index].answer is None:
+        assert told == plain
+    else:
+        assert told.probability == max(counts.values()) / sum(counts.values())
+
+
+def test_a_verified_answer_needs_no_counting() -> None:
+    chosen = counted_vote(lambda _: 0.3)([candidate("a"), candidate("b", passed=True)])
+    assert chosen == Choice(1, 1.0, "verified")
+
+
+def test_optimal_stopping_stops_at_a_target_that_votes_reach() -> None:
+    agreeing = counted_vote(lambda counts: counts[0] / (sum(counts) + 1))
+    strategy = best_of_n(optimal_stopping(target=0.74), score=False, select=agreeing)
+    outcome = run(strategy(Request("?")), Ports(ScriptedSampler(["4"])))
+    assert len(outcome.considered) == 3
+    assert outcome.choice == Choice(0, 0.75, "majority vote, calibrated")
