@@ -21,12 +21,15 @@ Every rule on recorded samples, beside fixed N. Nothing was generated for it: th
 Seed {seed} for orders, folds and {resamples} bootstrap resamples of the problems; the same command gives the same files. In brackets: 95 %
 percentile intervals by problem.
 
-- **share**: the rule's {what} over what fixed N of the same selection needs for the same accuracy; 100 % is no saving, more is a
-  loss (marked *worse*). **>max**: more accurate than any fixed N that the recording has samples for, so there is no share.
+- **share**: the rule's cost over what fixed N of the same selection needs for the same accuracy; 100 % is no saving, more is a
+  loss (marked *worse*). Cost is generated tokens, or samples where they are checked. **>max**: more accurate than any fixed N that the
+  recording has samples for, so there is no share.
 - **chosen to match**: the rule's cheapest setting that keeps the reference's accuracy, chosen on nine tenths of the problems and
   judged on the tenth. **difference** and **of its cost** compare with the reference on the same problems.
-- Samples, generated, prompt and PRM tokens are means per problem. A request pays the prompt once: one sample at a time pays it for
-  every sample, fixed N once.
+- Samples, generated, prompt and PRM tokens are means per problem; n/a is not known. A request pays the prompt once: one sample at a
+  time pays it for every sample, fixed N once.
+- **any rule** is rule and setting chosen together on the other nine tenths. An oracle knows which samples are right: a bound, not a rule.
+- `leaderboard.json` has every row with all columns.
 - 40 problems cannot separate rules that differ by a few points: read the intervals, not the ranks.
 """
 
@@ -34,8 +37,7 @@ percentile intervals by problem.
 def page(parts: Sequence[Part], seed: int, recordings: Sequence[str]) -> str:
     """The whole file."""
     names = f' RECORDINGS="{" ".join(recordings)}"' if recordings else ""
-    what = "cost (generated tokens; samples where they are checked)"
-    head = _HEAD.format(command=f"make bench-allocation{names}", seed=seed, resamples=RESAMPLES, what=what)
+    head = _HEAD.format(command=f"make bench-allocation{names}", seed=seed, resamples=RESAMPLES)
     return head + "".join(f"\n{section}\n" for section in ("\n".join(_section(part)) for part in parts))
 
 
@@ -51,11 +53,20 @@ def _section(part: Part) -> Iterator[str]:
         yield f"**{headline(match, part.unit)}**"
         yield ""
         yield from _match(match, part.unit)
-    if part.rows:
-        yield ""
-        yield "Fixed N and named settings:"
-        yield ""
-        yield from _all(part.rows)
+    yield from _tables(part)
+
+
+def _tables(part: Part) -> Iterator[str]:
+    """Fixed N in one table, everything else in another; there may be none."""
+    fixed = [one for one in part.rows if one.group == FIXED]
+    named = [one for one in part.rows if one.group != FIXED]
+    for title, rows, table in (
+        ("Fixed N", fixed, _fixed(fixed, part.unit)),
+        ("Named settings", named, _settings(named)),
+    ):
+        if rows:
+            yield from ("", f"{title}:", "")
+            yield from table
 
 
 def headline(match: Match, unit: str) -> str:
@@ -93,43 +104,66 @@ def _cost(one: Row) -> float:
 
 
 def _match(match: Match, unit: str) -> Iterator[str]:
-    yield f"| chosen to match {match.reference.policy} | accuracy | difference, points | {unit} | of its cost | share |"
-    yield "|---|---|---|---|---|---|"
+    yield f"| chosen to match {match.reference.policy} | accuracy | difference, points | {unit} | of its cost | share | prompt | PRM |"
+    yield "|---|---|---|---|---|---|---|---|"
     for one in (match.reference, *match.rows):
-        spent = one.samples if unit == "samples" else one.generated
         cells = (
             _name(one),
-            _percent(one.accuracy.value),
+            _accuracy(one),
             _points(one.difference),
-            _number(spent, 1 if unit == "samples" else 0),
+            _number(_spent(one, unit), 1 if unit == "samples" else 0),
             _share(one.ratio),
             "" if one is match.reference else _verdict(one),
+            _number(one.prompt),
+            _number(one.prm),
         )
-        yield f"| {' | '.join(cells)} |"
+        yield _line(cells)
 
 
-def _all(rows: Sequence[Row]) -> Iterator[str]:
+def _fixed(rows: Sequence[Row], unit: str) -> Iterator[str]:
+    """Fixed N across, selections down."""
+    found: dict[str, dict[int, Row]] = {}
+    for one in rows:
+        found.setdefault(_name(one), {})[_size(one)] = one
+    sizes = sorted({size for each in found.values() for size in each})
+    yield _line(("accuracy @ " + unit, *(str(size) for size in sizes)))
+    yield _line(("---",) * (len(sizes) + 1))
+    for name, each in found.items():
+        yield _line((name, *(_at(each[size], unit) if size in each else "" for size in sizes)))
+
+
+def _settings(rows: Sequence[Row]) -> Iterator[str]:
     yield "| policy | accuracy | samples | generated | prompt | PRM | share |"
     yield "|---|---|---|---|---|---|---|"
     for one in rows:
-        low, high = _percent(one.accuracy.low), _percent(one.accuracy.high)
-        cells = (
-            one.policy,
-            f"{_percent(one.accuracy.value)} [{low}, {high}]",
-            _number(one.samples, 2),
-            _number(one.generated),
-            _number(one.prompt),
-            _number(one.prm),
-            _verdict(one),
-        )
-        yield f"| {' | '.join(cells)} |"
+        counts = (_number(one.samples, 2), _number(one.generated), _number(one.prompt), _number(one.prm))
+        yield _line((one.policy, _accuracy(one), *counts, _verdict(one)))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _size(one: Row) -> int:
+    """N of a fixed row: its name ends with it."""
+    return int(one.policy.split()[-1])
+
+
+def _at(one: Row, unit: str) -> str:
+    return f"{_percent(one.accuracy.value)} @ {_number(_spent(one, unit), 1 if unit == 'samples' else 0)}"
+
+
+def _spent(one: Row, unit: str) -> float:
+    return one.samples if unit == "samples" else one.generated
+
+
+def _accuracy(one: Row) -> str:
+    return f"{_percent(one.accuracy.value)} [{_percent(one.accuracy.low)}, {_percent(one.accuracy.high)}]"
 
 
 def _verdict(one: Row) -> str:
     if one.share is None:
         return ">max"
-    if one.group == FIXED and round(one.share.value, 2) <= 1:
-        return _percent(one.share.value, 0)
     worse = " *worse*" if round(one.share.value, 2) > 1 else ""
     return _share(one.share) + worse
 
@@ -151,8 +185,8 @@ def _points(span: Span | None) -> str:
     return f"{100 * span.value:+.1f} [{100 * span.low:+.1f}, {100 * span.high:+.1f}]"
 
 
-def _percent(value: float, digits: int = 1) -> str:
-    return f"{value:.{digits}%}"
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
 
 
 def _number(value: float, digits: int = 0) -> str:

@@ -78,7 +78,7 @@ def _notes(pool: Pool, findings: Sequence[Findings]) -> Iterator[str]:
 
 def _sizes(pool: Pool) -> str:
     sizes = sorted({problem.size for problem in pool.problems})
-    return str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} (replayed up to {pool.limit})"
+    return str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} (used up to {pool.limit})"
 
 
 def verified_part(pool: Pool, predicted: Mapping[str, Belief] | None, seed: int) -> Part:

@@ -75,11 +75,11 @@ def _done(tasks: Sequence[Task], workers: int) -> list[Findings | Part]:
 def _do(task: Task) -> Findings | Part:
     sys.stderr.write(f"{task.pool.source.name}: {task.view or 'exact'}\n")
     if task.view is None:
-        return verified_part(task.pool, _predicted(task.pool, task.seed), task.seed)
+        return verified_part(task.pool, priors_of(task.pool, task.seed), task.seed)
     return measure(task.pool, task.view, seed=task.seed)
 
 
-def _predicted(pool: Pool, seed: int) -> dict[str, Belief] | None:
+def priors_of(pool: Pool, seed: int) -> dict[str, Belief] | None:
     """Priors from the questions' texts; None without texts, or with too few problems to learn from."""
     if len(pool.problems) < FOLDS or not any(text_of(problem).strip() for problem in pool.problems):
         return None

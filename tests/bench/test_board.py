@@ -1,6 +1,7 @@
 """The whole board on small recordings: written twice alike, readable, and honest about what is missing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,13 @@ from bench.allocation.board import Contender, Match, any_rule
 from bench.allocation.markdown import headline
 from bench.allocation.measure import measure
 from bench.allocation.policies import Play, Rule, Setting, Terms
-from bench.allocation.recordings import Source, given, load, standard
+from bench.allocation.recordings import Pool, Source, given, load, standard
 from bench.allocation.rows import Row, Span
-from bench.allocation.run import board
+from bench.allocation.run import board, priors_of
 from bench.allocation.views import View
 from tests.bench.recordings import counted, scored
 
-FEW = ("--orders", "3")
+FEW = ("--orders", "2")
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +180,13 @@ def test_a_rule_that_needs_a_question_score_is_left_out_where_none_is_recorded(t
     (source,) = given([str(tmp_path / "x.jsonl")])
     rule = Rule("asks", View.votes, lambda _: Play(majority_vote, (Setting("x", agreement(), 4),)), asks=True)
     assert measure(load(source), View.votes, (rule,)).rules == ()
+
+
+def test_questions_with_texts_and_enough_problems_get_priors_and_others_none() -> None:
+    texts = Pool(
+        Source("made", Path("made")), tuple(counted(*[(i, 20) for i in range(10)])), True, 20, 4, 1, ""
+    )
+    assert set(priors_of(texts, 0) or ()) == {problem.id for problem in texts.problems}
+    assert priors_of(replace(texts, problems=texts.problems[:9]), 0) is None
+    silent = tuple(replace(problem, question="") for problem in texts.problems)
+    assert priors_of(replace(texts, problems=silent), 0) is None
