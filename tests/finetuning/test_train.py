@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import PreTrainedConfig
 
 from adaptive_middleware.errors import CalibrationError, CheckpointError
 from adaptive_middleware.finetuning.finetune import finetune, measured, parts, scored
@@ -27,13 +28,13 @@ def test_training_learns_what_ends_right(base: Path, data: list[Labelled], name:
     last = [one for one in seen if one.part == "all problems"]
     assert [one.number for one in last] == [1, 2, 3]
     assert last[-1].loss < last[0].loss
-    assert str(last[-1]).startswith("all problems: epoch 3/3: loss 0.")
+    assert str(last[-1]).startswith("all problems: epoch 3/3: loss ")
     assert last[-1].held_out_loss is None
     folds = [one for one in seen if one.part != "all problems"]
     assert [one.part for one in folds] == (
         [] if name == "park-2025" else ["fold 1 of 2"] * 3 + ["fold 2 of 2"] * 3
     )
-    assert all(", on problems kept from training 0." in str(one) for one in folds)
+    assert all(", on problems kept from training " in str(one) for one in folds)
 
 
 def test_the_warm_start_fits_the_features_and_leaves_the_network(base: Path, data: list[Labelled]) -> None:
@@ -115,7 +116,7 @@ def test_a_loss_that_is_not_finite_stops_at_its_step(base: Path, data: list[Labe
 
 def test_a_trunk_that_does_not_say_its_layers_is_refused(base: Path) -> None:
     opened = open_model(base)
-    del opened.network.trunk.config.num_hidden_layers
+    opened.network.trunk.config = PreTrainedConfig()
     with pytest.raises(CheckpointError, match="tiny/prm@1: its configuration does not say how many layers"):
         student(opened, MONOTONE)
 
