@@ -75,6 +75,7 @@ def killed_at(asked: Path, out: Path, lines: int, calls: Path, *more: str) -> No
         assert running.wait() == -signal.SIGKILL
 
 
+@pytest.mark.timeout(600)  # four processes, each loading scikit-learn
 def test_killed_again_and_again_it_ends_with_the_same_bytes_and_repeats_only_what_was_under_way(
     asked: Path, tmp_path: Path
 ) -> None:
