@@ -53,45 +53,48 @@ class Pool:
     units: str
 
 
+_LAB = Source(
+    "lab_heldout",
+    ROOT / "bench/lab/data/heldout.jsonl.gz",
+    "the shipped model pair on its held-out arithmetic stories; process reward model scores, log-probabilities",
+    calibration=LAB_CALIBRATION,
+    against=("argmax",),
+)
+_POOLS = (
+    Source(
+        "crucible_math500_skywork",
+        File("crucible_math500_skywork.jsonl.gz"),
+        "MATH-500 problems with whole-answer scores of the Skywork process reward model",
+    ),
+    Source(
+        "qwen_math100_x8_rm",
+        File("qwen_math100_x8_rm.jsonl.gz"),
+        "easy MATH problems with scores of a Qwen reward model",
+    ),
+    Source(
+        "esc_lastletters_gpt35",
+        File("esc_lastletters_gpt35_500x40.jsonl.gz"),
+        "GPT-3.5 joins last letters; no scores",
+        reference=40,
+    ),
+    Source(
+        "p3_codex_med_397",
+        File("p3_codex_med_397_n1000.jsonl.gz"),
+        "Codex on programming puzzles; unit tests",
+    ),
+    Source(
+        "cruxeval_input_codellama7b",
+        File("cruxeval_input_codellama7b_800x10.jsonl.gz"),
+        "CodeLlama-7B guesses inputs of functions, each checked by running it",
+        verified=True,
+    ),
+)
+
+
 def standard() -> tuple[Source, ...]:
-    """The recordings of the standard run; pools are in `shared/pools`, beside the project."""
+    """The recordings of the standard run; pools are in `shared/pools`, beside the project or in ADAPTIVE_SHARED."""
     pools = File(os.environ.get("ADAPTIVE_SHARED", ROOT.parent / "shared")) / "pools"
-    return (
-        Source(
-            "lab_heldout",
-            ROOT / "bench/lab/data/heldout.jsonl.gz",
-            "the shipped model pair on its held-out arithmetic stories; process reward model scores, log-probabilities",
-            calibration=LAB_CALIBRATION,
-            against=("argmax",),
-        ),
-        Source(
-            "crucible_math500_skywork",
-            pools / "crucible_math500_skywork.jsonl.gz",
-            "MATH-500 problems with whole-answer scores of the Skywork process reward model",
-        ),
-        Source(
-            "qwen_math100_x8_rm",
-            pools / "qwen_math100_x8_rm.jsonl.gz",
-            "easy MATH problems with scores of a Qwen reward model",
-        ),
-        Source(
-            "esc_lastletters_gpt35",
-            pools / "esc_lastletters_gpt35_500x40.jsonl.gz",
-            "GPT-3.5 joins last letters; no scores",
-            reference=40,
-        ),
-        Source(
-            "p3_codex_med_397",
-            pools / "p3_codex_med_397_n1000.jsonl.gz",
-            "Codex on programming puzzles; unit tests",
-        ),
-        Source(
-            "cruxeval_input_codellama7b",
-            pools / "cruxeval_input_codellama7b_800x10.jsonl.gz",
-            "CodeLlama-7B guesses inputs of functions, each checked by running it",
-            verified=True,
-        ),
-    )
+    return (_LAB, *(replace(one, file=pools / one.file) for one in _POOLS))
 
 
 def given(files: Sequence[str]) -> tuple[Source, ...]:
