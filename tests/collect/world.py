@@ -43,7 +43,7 @@ class Luck:
     """A `Continuer`: three steps, right with the question's chance, with token log-probabilities.
 
     `calls` keeps (question, prefixes, n, seed); `fail` may raise, given the number of the call. `cut` is the chance
-    that an answer is cut before its end.
+    that an answer is cut before its end, although its text says the answer by then.
     """
 
     def __init__(
@@ -64,7 +64,6 @@ class Luck:
         written = [f"think {luck:.2f}\n", f"so {luck:.3f}\n", f"The answer is {int(luck < chance)}."]
         steps = [prefix, *written[prefix.count("\n") :]] if prefix else written
         done = dice.random() >= self._cut
-        steps = steps if done else steps[:-1]
         logprobs = tuple(-dice.random() for _ in written) if self._logprobs else None
         usage = Usage(prompt_tokens=4 * (number == 0), completion_tokens=3, requests=1)
         text = tuple(line for step in steps for line in step.splitlines(keepends=True))
