@@ -145,16 +145,16 @@ def _odd(counts: Mapping[str, int]) -> str:
 def _table(evaluations: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(box=None)
     for name in (
-        "held-out paths",
+        "held out",
         "problems",
         "paths",
         "ECE raw",
-        "calibrated",
+        "calibr.",
         "Brier raw",
-        "calibrated",
-        "10 % bound covers",
+        "calibr.",
+        "10 % bound",
     ):
-        table.add_column(name, justify="left" if name == "held-out paths" else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name == "held out" else "right", no_wrap=True)
     for kind, one in evaluations.items():
         covers = f"{one['coverage']['share']:.1%} ± {one['coverage']['error']:.1%}"
         numbers = [one[name] for name in ("ece_raw", "ece_calibrated", "brier_raw", "brier_calibrated")]
