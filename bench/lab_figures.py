@@ -21,7 +21,9 @@ from bench.lab.evaluate import evaluate as evaluate_models
 ADAPTIVE = "optimal-stopping:target=0.9,give_up=0.02,sharpness=1.9,per_tokens=40,select=argmax,max=16"
 HALF = "optimal-stopping:target=0.9,give_up=0.046,sharpness=1.9,per_tokens=40,select=argmax,max=16"
 SHARP = "optimal-stopping:target=0.9,give_up=0.02,sharpness=99,per_tokens=40,select=argmax,max=16"
-PRUNED = "optimal-stopping:target=0.97,give_up=0.065,sharpness=1.9,per_tokens=40,impatience=3,select=argmax,max=32"
+PRUNED = (
+    "optimal-stopping:target=0.97,give_up=0.07,sharpness=1.6,per_tokens=40,impatience=2,select=argmax,max=32"
+)
 ORACLE = "optimal-stopping:target=0.9,give_up=0.0001,select=verified,max=16"
 POLICIES = (
     "fixed:n=1,select=argmax",

@@ -23,7 +23,7 @@ class worth_finishing:
     give_up: float = 0.01
     per_tokens: int = 500
     sharpness: float = 2.0
-    impatience: float = 3.0
+    impatience: float = 2.0
 
     def __call__(self, state: State, open_answer: Candidate) -> Decision:
         """1 to read on, 0 to drop; an answer without an estimate is read on."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from math import comb
+from math import ceil, comb
 from random import Random
 from typing import TypeAlias
 
@@ -27,7 +27,7 @@ from adaptive_middleware.types import Candidate
 Floats: TypeAlias = NDArray[np.float64]
 _TOLERANCE = 1e-12
 _FINEST = 1074
-_SHUFFLES = 400
+_SHUFFLES = 600
 
 
 def fixed_curve(
@@ -40,8 +40,8 @@ def fixed_curve(
     """Accuracy of one problem at N = 1, .., `most` when `select` picks of N samples.
 
     Exact for verified samples, for the majority vote, and for the calibrated argmax of scored samples. The
-    calibrated vote of scored samples is counted on 400 shuffles, seeded by the samples; any other selection is
-    run on the beginnings of `orders`.
+    calibrated vote of scored samples is counted on 600 shuffles or more; any other selection is run on the
+    beginnings of `orders`.
     """
     if all(candidate.verdict is not None for candidate in candidates):
         return argmax_curve([(one,) for one in right], right, most)
@@ -56,7 +56,7 @@ def fixed_curve(
         return argmax_curve(ranks, right, most)
     if select is calibrated_vote and len(ranks) == len(candidates):
         keys = [_key(index, candidate) for index, candidate in enumerate(candidates)]
-        return vote_curve([mean for mean, _ in ranks], keys, right, _shuffles(len(ranks)), most)
+        return vote_curve([mean for mean, _ in ranks], keys, right, _shuffles(repr(ranks), len(ranks)), most)
     hits = [
         [right[order[_picked(candidates, select, order[:n])]] for n in range(1, most + 1)] for order in orders
     ]
@@ -136,10 +136,12 @@ def vote_curve(
     return [hit / count for hit in hits]
 
 
-def _shuffles(samples: int) -> Iterator[list[int]]:
-    rng = Random(samples)
-    for _ in range(_SHUFFLES):
-        yield rng.sample(range(samples), samples)
+def _shuffles(seed: str, samples: int) -> Iterator[list[int]]:
+    """Shuffles with all their rotations, so that every sample is equally often at every place: N = 1 is exact."""
+    rng = Random(seed)
+    for _ in range(ceil(_SHUFFLES / samples)):
+        order = rng.sample(range(samples), samples)
+        yield from (order[start:] + order[:start] for start in range(samples))
 
 
 def _below(sizes: Counter[int], lead: int, y: Floats, most: int) -> Floats:

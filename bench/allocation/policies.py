@@ -126,7 +126,7 @@ def _instance_adaptive(terms: Terms) -> Play:
 
 _PRICES = (0.003, 0.01, 0.02, 0.03, 0.045, 0.07, 0.1)
 _TURNS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.09)
-_STEEP = (0.02, 0.035, 0.05, 0.06, 0.07, 0.08, 0.1, 0.14)
+_STEEP = (0.03, 0.04, 0.05, 0.055, 0.06, 0.065, 0.07, 0.08, 0.1)
 
 
 def _stopping(select: Selection) -> Callable[[Terms], Play]:
@@ -184,7 +184,7 @@ def _pruning(terms: Terms) -> Play:
                 f"price {price:g}, impatience {impatience:g}, cap {cap}",
                 optimal_stopping(0.97, price, 1, 1.6, terms.tokens),
                 cap,
-                (price, impatience) == (0.06, 3.0),
+                (price, impatience) == (0.07, 2.0),
                 worth_finishing(price, terms.tokens, 2.0, impatience),
             )
             for impatience, price in product((2.0, 3.0), _STEEP)
