@@ -84,14 +84,18 @@ def fixed_of(policy: str) -> Fixed | None:
 
 
 def entries(rows: Sequence[Mapping[str, Any]]) -> tuple[Entry, ...]:
-    """The rows, checked; keys beyond those of `Entry` are ignored.
+    """The rows, checked; keys beyond those of `Entry` are ignored, and so are rows of recordings that were absent.
 
     Raises `AdaptiveError` naming row, key and value when a row cannot be drawn, and when there is none.
     """
     if not rows:
         message = "the leaderboard has no rows: there is nothing to draw; run the benchmark that writes them"
         raise AdaptiveError(message)
-    return tuple(_entry(number, row) for number, row in enumerate(rows, 1))
+    there = [(number, row) for number, row in enumerate(rows, 1) if row.get("policy") != "absent"]
+    if not there:
+        message = f"all {len(rows)} recordings of the leaderboard were absent: there is nothing to draw"
+        raise AdaptiveError(message)
+    return tuple(_entry(number, row) for number, row in there)
 
 
 def axis_of(own: Sequence[Entry]) -> str:

@@ -1,17 +1,15 @@
-"""Answers of an OpenAI-compatible endpoint, over HTTP by the standard library: whole, or begun with a prefix."""
+"""Answers of an OpenAI-compatible endpoint, over HTTP: whole, or begun with a prefix."""
 
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from http.client import HTTPException
+from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Any, NoReturn
 
+import httpx2
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from adaptive_middleware.errors import SamplerError
@@ -53,6 +51,11 @@ class _Busy(Exception):
         super().__init__(cause)
 
 
+def _client() -> httpx2.Client:
+    """One for all requests of a sampler; idle connections are closed, so that nothing is left to close at the end."""
+    return httpx2.Client(limits=httpx2.Limits(max_keepalive_connections=0))
+
+
 @dataclass(frozen=True, slots=True)
 class OpenAISampler:
     """Draws answers by `n` choices of one request, and asks again for those that a server did not give.
@@ -63,6 +66,7 @@ class OpenAISampler:
     """
 
     endpoint: Endpoint
+    client: httpx2.Client = field(default_factory=_client, compare=False, repr=False)
 
     @property
     def id(self) -> str:
@@ -107,33 +111,40 @@ class OpenAISampler:
         attempts = stop_after_attempt(self.endpoint.attempts)
         retrying = Retrying(retry=retry_if_exception_type(_Busy), stop=attempts, wait=_wait, reraise=True)
         try:
-            reply: Mapping[str, Any] = retrying(_once, self.endpoint, json.dumps(body).encode())
+            reply: Mapping[str, Any] = retrying(_once, self.client, self.endpoint, json.dumps(body).encode())
         except _Busy as error:
             message = f"{self.endpoint.url}: no answer in {self.endpoint.attempts} attempts: {error}"
             raise SamplerError(message) from error
         return reply
 
 
-def _once(place: Endpoint, body: bytes) -> Any:  # noqa: ANN401 - JSON
+def _once(client: httpx2.Client, place: Endpoint, body: bytes) -> Any:  # noqa: ANN401 - JSON
     headers = {"content-type": "application/json"}
     if place.key:
         headers["authorization"] = f"Bearer {place.key}"
-    request = urllib.request.Request(place.url, body, headers)  # noqa: S310 - the user's own address
     try:
-        with urllib.request.urlopen(request, timeout=place.timeout) as reply:  # noqa: S310 - as above
-            return json.loads(reply.read())
-    except urllib.error.HTTPError as error:
-        said = f"HTTP {error.code}: {error.read(_SHOWN).decode(errors='replace')}"
-        if error.code in _BUSY or error.code >= 500:
-            raise _Busy(said, _seconds(error.headers.get("retry-after"))) from error
-        message = f"{place.url} refused a request for {place.model!r}: {said}"
+        reply = client.post(place.url, content=body, headers=headers, timeout=place.timeout)
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+        message = f"{place.url!r} is not an address of an endpoint ({error}): give http(s)://host/v1"
         raise SamplerError(message) from error
-    except (OSError, HTTPException) as error:
+    except httpx2.TransportError as error:
         cause = f"{type(error).__name__}: {error}"
         raise _Busy(cause) from error
+    if not reply.is_success:
+        _refused(place, reply)
+    try:
+        return reply.json()
     except ValueError as error:
         message = f"{place.url} did not answer with JSON ({error}): is it an OpenAI-compatible endpoint?"
         raise SamplerError(message) from error
+
+
+def _refused(place: Endpoint, reply: httpx2.Response) -> NoReturn:
+    said = f"HTTP {reply.status_code}: {reply.text[:_SHOWN]}"
+    if reply.status_code in _BUSY or reply.status_code >= 500:
+        raise _Busy(said, _seconds(reply.headers.get("retry-after")))
+    message = f"{place.url} refused a request for {place.model!r}: {said}"
+    raise SamplerError(message)
 
 
 def _seconds(written: str | None) -> float | None:
@@ -148,18 +159,27 @@ def _wait(state: RetryCallState) -> float:
 
 
 def _answers(reply: Any, prefix: str, most: int, url: str) -> list[Drawn]:  # noqa: ANN401 - JSON
-    """The choices of one reply; the first carries the prompt's tokens and its share of the answers'."""
+    """The choices of one reply; the first carries the prompt's tokens."""
     try:
         choices = reply["choices"][:most]
         usage = reply.get("usage") or {}
-        share, extra = divmod(int(usage.get("completion_tokens") or 0), len(choices))
         prompt = int(usage.get("prompt_tokens") or 0)
-        costs = [Usage(prompt, share + extra, requests=1), *[Usage(completion_tokens=share)] * len(choices)]
-        return [_answer(choice, prefix, cost) for choice, cost in zip(choices, costs, strict=False)]
+        lengths = _lengths(choices, int(usage.get("completion_tokens") or 0))
+        costs = [Usage(prompt * (not k), length, requests=int(not k)) for k, length in enumerate(lengths)]
+        return [_answer(choice, prefix, cost) for choice, cost in zip(choices, costs, strict=True)]
     except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
         shown = json.dumps(reply)[:_SHOWN]
         message = f"{url} answered without usable choices ({type(error).__name__}: {error}): {shown}"
         raise SamplerError(message) from error
+
+
+def _lengths(choices: Sequence[Mapping[str, Any]], total: int) -> list[int]:
+    """Completion tokens of each choice: counted where every token is given, else an even share of the total."""
+    tokens = [len((choice.get("logprobs") or {}).get("content") or ()) for choice in choices]
+    if tokens and all(tokens):
+        return tokens
+    share, extra = divmod(total, len(choices))
+    return [share + extra * (not k) for k in range(len(choices))]
 
 
 def _answer(choice: Mapping[str, Any], prefix: str, cost: Usage) -> Drawn:

@@ -92,6 +92,18 @@ def test_no_rows_are_refused() -> None:
         entries([])
 
 
+ABSENT = {"recording": "gone", "policy": "absent", "accuracy": None, "accuracy_ci95": None}
+
+
+def test_recordings_that_were_absent_are_left_out() -> None:
+    assert entries([ABSENT, *TOKENS]) == entries(TOKENS)
+
+
+def test_a_leaderboard_of_absent_recordings_is_refused() -> None:
+    with pytest.raises(AdaptiveError, match="all 2 recordings of the leaderboard were absent"):
+        entries([ABSENT, ABSENT])
+
+
 def test_further_keys_are_ignored() -> None:
     assert entries([row("r", "p", 0.5, 1.0, note="x")]) == entries([row("r", "p", 0.5, 1.0)])
 
