@@ -50,12 +50,12 @@ def post_hoc(data: Sequence[Labelled], held_out: Sequence[Labelled], seed: int, 
     """Figures of the post-hoc calibration of the same data, with or without the policy's log-probabilities."""
     started = monotonic()
     fitted, measured_on = (
-        [one.example if logprobs else replace(one.example, logprobs=None) for one in part]
+        [one.example if logprobs else replace(one.example, logprobs=None, tokens=None) for one in part]
         for part in (data, held_out)
     )
     calibration = fit(fitted, seed=seed)
     seconds = monotonic() - started
-    estimates = [calibration.estimate(e.scores, e.steps, e.done, e.logprobs) for e in measured_on]
+    estimates = [calibration.estimate(e.scores, e.steps, e.done, e.logprobs, e.tokens) for e in measured_on]
     return figures(estimates, [e.quantiles for e in estimates], measured_on), seconds
 
 

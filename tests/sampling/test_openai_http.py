@@ -194,3 +194,20 @@ def test_the_project_s_fake_server_is_understood() -> None:
         assert len(paths) == 2
         assert all(path.text and path.logprobs and path.usage.completion_tokens for path in paths)
         assert [body["n"] for body in server.calls] == [2]
+
+
+def test_tokens_of_a_choice_are_counted_where_they_are_given_and_shared_out_where_not(
+    serve: Callable[..., Scripted],
+) -> None:
+    def choice(text: str, *tokens: str) -> dict[str, Any]:
+        given = {"content": [{"token": token, "logprob": -0.1} for token in tokens]} if tokens else None
+        return {"message": {"content": text}, "finish_reason": "stop", "logprobs": given}
+
+    usage = {"prompt_tokens": 7, "completion_tokens": 5}
+    counted = serve({"choices": [choice("a", "a"), choice("b c d e", "b", " c", " d", " e")], "usage": usage})
+    shared = serve({"choices": [choice("a"), choice("b c d e")], "usage": usage})
+    lengths = [
+        [path.usage.completion_tokens for path in OpenAISampler(Endpoint(one.url, "m")).sample(ASKED, 2)]
+        for one in (counted, shared)
+    ]
+    assert lengths == [[1, 4], [3, 2]]
