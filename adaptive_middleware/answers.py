@@ -103,6 +103,8 @@ def _last_box(text: str) -> Iterator[str]:
 
 def _last_hashes(text: str) -> Iterator[str]:
     # What follows GSM8K's `####`: a number, or anything on the last line; other lines are headings.
+    if "##" not in text:
+        return
     end = len(text.rstrip())
     found = [
         match.group(1)

@@ -26,14 +26,16 @@ class Usage:
     usd: float | None = None
 
     def __add__(self, other: Usage) -> Usage:
-        known = [usd for usd in (self.usd, other.usd) if usd is not None]
+        usd = other.usd if self.usd is None else self.usd
+        if self.usd is not None and other.usd is not None:
+            usd = self.usd + other.usd
         return Usage(
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.cached_tokens + other.cached_tokens,
             self.prm_tokens + other.prm_tokens,
             self.requests + other.requests,
-            fsum(known) if known else None,
+            usd,
         )
 
 

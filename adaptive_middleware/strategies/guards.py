@@ -157,7 +157,7 @@ class _Limits:
 
 def _settled(effect: Effect[Any], paths: Sequence[Path]) -> list[Path]:
     """The paths of an answer to `effect` that will cost nothing more."""
-    return [path for path in paths if path.ended or not isinstance(effect, Advance)]
+    return [path for path in paths if path.ended] if isinstance(effect, Advance) else list(paths)
 
 
 def _failed(error: Exception) -> Path:

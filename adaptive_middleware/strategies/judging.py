@@ -79,8 +79,8 @@ class Judging:
     ) -> Flow[list[Candidate]]:
         """The paths with scores, estimates, canonical answers and verdicts; `partial` ones are only scored."""
         scores: dict[int, StepScores] = {}
-        with_text = [i for i, path in enumerate(paths) if path.text.strip()]
-        if self.score and with_text:
+        with_text = [i for i, path in enumerate(paths) if path.text.strip()] if self.score else []
+        if with_text:
             answers = yield from Score(request, tuple(paths[i] for i in with_text))
             scores = dict(zip(with_text, answers, strict=True))
         verdicts: Sequence[Verdict | None] = [None] * len(paths)
