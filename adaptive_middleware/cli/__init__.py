@@ -39,7 +39,9 @@ def root() -> None:
 
 
 _PRM = "torch", "transformers", "safetensors", "peft", "numpy", "scipy", "sklearn"
-_EXTRAS: Mapping[str, str] = MappingProxyType(dict.fromkeys(_PRM, "prm") | {"httpx2": "http", "matplotlib": "report"})
+_EXTRAS: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(_PRM, "prm") | {"httpx2": "http", "matplotlib": "report"}
+)
 
 
 def main() -> None:
