@@ -92,11 +92,12 @@ def _summarise(console: Console, done: Sequence[Call]) -> None:
 
 
 def worth_explaining(done: Sequence[Call]) -> Call:
-    """The call that shows most: right after a few samples, otherwise the one with most samples."""
+    """The call that shows most: of those with several samples a right one that fits a screen, else the shortest."""
 
-    def shows(call: Call) -> tuple[bool, int]:
-        few = call.adaptive.correct and 1 < call.adaptive.samples <= MOST_SHOWN
-        return few, call.adaptive.samples
+    def shows(call: Call) -> tuple[bool, bool, int]:
+        samples = call.adaptive.samples
+        few = call.adaptive.correct and 1 < samples <= MOST_SHOWN
+        return few, samples > 1, samples if few else -samples
 
     return max(done, key=shows)
 

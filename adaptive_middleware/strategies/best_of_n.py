@@ -10,7 +10,7 @@ from adaptive_middleware.calibration.raw import uncalibrated
 from adaptive_middleware.effects import Flow, Sample
 from adaptive_middleware.errors import BudgetError
 from adaptive_middleware.ports import Calibrator, Policy
-from adaptive_middleware.strategies.judging import Judging, Notes, as_decision
+from adaptive_middleware.strategies.judging import Judging, Notes
 from adaptive_middleware.strategies.select import Selection, calibrated_argmax
 from adaptive_middleware.types import Outcome, Path, Request
 
@@ -40,9 +40,7 @@ class best_of_n:  # noqa: N801 - reads as a word, like the policies
         judging = Judging(self.calibrate, self.select, self.answer, self.score, self.verify)
         state = yield from judging.start(request, self.max_samples, notes, question=self.score_question)
         while True:
-            decision = as_decision(self.policy(state))
-            notes.decisions.append(decision)
-            n = min(decision.more, self.max_samples - notes.asked)
+            n = notes.decide(self.policy(state), self.max_samples)
             if n <= 0:
                 break
             try:

@@ -34,6 +34,15 @@ class Notes:
     usage: Usage = field(default_factory=Usage)
     asked: int = 0
 
+    def decide(self, decided: Decision | int, limit: int) -> int:
+        """Write a policy's decision down, and return how many samples of it the limit leaves."""
+        decision, room = as_decision(decided), limit - self.asked
+        if decision.more > 0 and room <= 0:
+            because = f"all {limit} samples are drawn; {decision.because}"
+            decision = replace(decision, more=0, because=because)
+        self.decisions.append(decision)
+        return min(decision.more, room)
+
     def usable(self, paths: Sequence[Path]) -> list[Path]:
         """Count what ended paths cost, set failed ones aside, and return the rest."""
         for path in paths:

@@ -41,7 +41,7 @@ class prune:  # noqa: N801 - reads as a word, like the policies
         notes = Notes()
         judging = Judging(self.calibrate, self.select, self.answer, score=True, verify=self.verify)
         state = yield from judging.start(request, self.max_samples, notes, question=self.score_question)
-        while (n := self._wanted(state, notes)) > 0:
+        while (n := notes.decide(self.policy(state), self.max_samples)) > 0:
             try:
                 opened = yield from Begin(request, n)
                 notes.asked += len(opened) or n
@@ -55,11 +55,6 @@ class prune:  # noqa: N801 - reads as a word, like the policies
                 break
         calibrated = self.calibrate is not uncalibrated
         return judging.outcome(state, notes, f"prune, {self.policy!r}, {self.keep!r}", calibrated=calibrated)
-
-    def _wanted(self, state: State, notes: Notes) -> int:
-        decision = as_decision(self.policy(state))
-        notes.decisions.append(decision)
-        return min(decision.more, self.max_samples - notes.asked)
 
     def _read(self, request: Request, opened: Sequence[Path], state: State, notes: Notes) -> Flow[State]:
         """Read open answers until each has ended or was dropped."""

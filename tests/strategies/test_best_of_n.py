@@ -204,3 +204,11 @@ def test_an_answer_cut_off_at_its_length_still_votes_and_is_verified() -> None:
     outcome = run(best_of_n(fixed(1), verify=True)(REQUEST), ports)
     assert outcome.considered[0].answer == "4"
     assert outcome.considered[0].verdict == Verdict(passed=True)
+
+
+def test_a_decision_that_the_limit_cuts_off_says_so() -> None:
+    outcome = run(
+        best_of_n(lambda state: 1, max_samples=2, score=False)(REQUEST), Ports(ScriptedSampler(["4"]))
+    )
+    assert [decision.more for decision in outcome.decisions] == [1, 1, 0]
+    assert outcome.decisions[-1].because == "all 2 samples are drawn; the policy asked for 1 more"
