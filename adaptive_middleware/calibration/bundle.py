@@ -15,8 +15,8 @@ from typing import Any
 
 from adaptive_middleware.calibration.features import ANY, NAMES
 from adaptive_middleware.calibration.posthoc import LOWER, UPPER, Calibration, QuantileMap
-from adaptive_middleware.calibration.signed import read_signed, write_signed
 from adaptive_middleware.errors import BundleMismatch, CalibrationError
+from adaptive_middleware.signed import read_signed, write_signed
 
 FORMAT, SCHEMA = "adaptive-middleware calibration", 1
 

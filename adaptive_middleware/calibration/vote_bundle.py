@@ -11,9 +11,9 @@ from math import isfinite
 from pathlib import Path as File
 from typing import Any
 
-from adaptive_middleware.calibration.signed import read_signed, write_signed
 from adaptive_middleware.calibration.votes import VoteCalibration
 from adaptive_middleware.errors import BundleMismatch, CalibrationError
+from adaptive_middleware.signed import read_signed, write_signed
 
 FORMAT, SCHEMA = "adaptive-middleware vote calibration", 1
 

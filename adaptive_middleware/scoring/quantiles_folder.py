@@ -8,7 +8,6 @@ canonical JSON of all the rest. No pickle, no NaN. `adapter.safetensors` holds t
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from adaptive_middleware.checkpoint import file_digest
 from adaptive_middleware.errors import BundleMismatch, CalibrationError
 from adaptive_middleware.scoring.quantiles import FEATURES, KINDS, LOWER, UPPER
 from adaptive_middleware.scoring.quantiles_reading import SHAPES, Correction, Reading, outputs_of
+from adaptive_middleware.signed import digest as content_digest
 
 FORMAT, SCHEMA = "adaptive-middleware fine-tuned calibration", 1
 MANIFEST, ADAPTER, HEAD = "manifest.json", "adapter.safetensors", "head.safetensors"
@@ -61,7 +61,9 @@ def text_of(manifest: Manifest) -> str:
     content = {"format": FORMAT, "schema": SCHEMA, **asdict(manifest)}
     try:
         return (
-            json.dumps(content | {"sha256": _digest(content)}, indent=1, sort_keys=True, allow_nan=False)
+            json.dumps(
+                content | {"sha256": content_digest(content)}, indent=1, sort_keys=True, allow_nan=False
+            )
             + "\n"
         )
     except ValueError as error:
@@ -96,11 +98,6 @@ def open_folder(folder: File, *, prm: str | None = None, generator: str | None =
     return manifest
 
 
-def _digest(content: Mapping[str, Any]) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
 def _parsed(path: File) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -125,7 +122,7 @@ def _parsed(path: File) -> dict[str, Any]:
 
 def _built(content: dict[str, Any], folder: File) -> Manifest:
     try:
-        if content.pop("sha256") != _digest(content):
+        if content.pop("sha256") != content_digest(content):
             message = f"{folder / MANIFEST} was changed since it was written (sha256 differs): restore it or fine-tune again"
             raise CalibrationError(message)
         adapter = dict(content["adapter"])

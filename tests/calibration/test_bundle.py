@@ -9,8 +9,8 @@ import pytest
 
 from adaptive_middleware.calibration.bundle import Bundle, load, save
 from adaptive_middleware.calibration.posthoc import Calibration, QuantileMap
-from adaptive_middleware.calibration.signed import digest
 from adaptive_middleware.errors import BundleMismatch, CalibrationError
+from adaptive_middleware.signed import digest
 
 CURVES = QuantileMap(("last", "steps"), (1.0, -0.5), 0.25, (-1.0, 1.0), (0.2, 0.6), ((0.1, 0.3), (0.4, 0.8)))
 SMALL = Bundle("prm/a", "model/b", "0" * 64, Calibration((0.1, 0.9), {"any": CURVES}), {"all.ece_raw": 0.25})

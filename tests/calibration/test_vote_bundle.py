@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from adaptive_middleware.calibration.signed import digest
 from adaptive_middleware.calibration.vote_bundle import VoteBundle, load_votes, save_votes
 from adaptive_middleware.calibration.votes import VoteCalibration
 from adaptive_middleware.errors import BundleMismatch, CalibrationError
+from adaptive_middleware.signed import digest
 
 SMALL = VoteBundle("model/b", "0" * 64, VoteCalibration(-1.5, 1.0, 0.0, 0.7, 0.0), {"ece": 0.02})
 
