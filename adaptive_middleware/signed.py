@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path as File
 from typing import Any
 
+from adaptive_middleware.atomic import replace_file
 from adaptive_middleware.errors import CalibrationError
 
 
@@ -29,18 +27,7 @@ def write_signed(path: File, content: Mapping[str, Any]) -> None:
         metrics = content.get("metrics")
         message = f"this bundle holds a number that JSON cannot ({error}): metrics={metrics!r}"
         raise CalibrationError(message) from error
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        File(name).chmod(0o644)
-        File(name).replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            File(name).unlink()
-        raise
+    replace_file(path, f"{text}\n".encode())
 
 
 def read_signed(path: File, form: str, schema: int) -> dict[str, Any]:

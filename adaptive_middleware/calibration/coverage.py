@@ -29,6 +29,7 @@ from adaptive_middleware.calibration.examples import Example, check
 from adaptive_middleware.calibration.features import FINISHED
 from adaptive_middleware.calibration.posthoc import LOWER, Calibration
 from adaptive_middleware.errors import CalibrationError
+from adaptive_middleware.types import Estimate
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -127,16 +128,22 @@ def coverage_lower(calibration: Calibration, examples: Sequence[Example]) -> Cov
         message = "no examples: coverage needs held-out paths with measured success"
         raise CalibrationError(message)
     check(examples)
-    estimates = [calibration.estimate(e.scores, e.steps, e.done, e.logprobs, e.tokens) for e in examples]
+    return coverage_of(
+        [calibration.estimate(e.scores, e.steps, e.done, e.logprobs, e.tokens) for e in examples], examples
+    )
+
+
+def coverage_of(estimates: Sequence[Estimate], examples: Sequence[Example]) -> Coverage:
+    """Coverage of the 10 % quantile of given estimates, one per example, all with the same levels."""
     found = units(examples, [min(int(e.mean * _TENTHS), _TENTHS - 1) for e in estimates])
+    levels = [level for level, _ in estimates[0].quantiles]
     quantiles = found.mean(np.array([[value for _, value in e.quantiles] for e in estimates]))
-    missed = shares_below(LOWER, *transforms(quantiles, calibration.levels, found.right, found.trials))
+    missed = shares_below(LOWER, *transforms(quantiles, levels, found.right, found.trials))
     sizes = found.sizes
     share = float(1 - np.average(missed, weights=sizes))
     by_problem: defaultdict[str, float] = defaultdict(float)
     for group, size, miss in zip(found.groups, sizes, missed, strict=True):
         by_problem[group] += float(size) * (1 - float(miss) - share)
-    lower = quantiles[:, calibration.levels.index(LOWER)]
-    plain = np.average(found.right / found.trials >= lower, weights=sizes)
+    plain = np.average(found.right / found.trials >= quantiles[:, levels.index(LOWER)], weights=sizes)
     error = sqrt(sum(value**2 for value in by_problem.values())) / len(examples)
     return Coverage(share, error, 1 - LOWER, float(plain), len(found.right), len(by_problem))

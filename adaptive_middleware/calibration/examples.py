@@ -16,8 +16,9 @@ from dataclasses import astuple, dataclass
 from pathlib import Path as File
 from typing import Any
 
-from adaptive_middleware.calibration.features import FINISHED, kind_of, summary
+from adaptive_middleware.calibration.features import FINISHED, kind_of
 from adaptive_middleware.errors import CalibrationError
+from adaptive_middleware.logprobs import summary
 
 
 @dataclass(frozen=True, slots=True)

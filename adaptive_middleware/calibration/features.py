@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from math import exp, fsum, isfinite, log, log1p
+from math import exp, fsum, log, log1p
 from types import MappingProxyType
 
 from adaptive_middleware.errors import CalibrationError
+from adaptive_middleware.logprobs import summary
 
 QUESTION, PARTIAL, FINISHED, ANY = "question", "partial", "finished", "any"
 KINDS = (QUESTION, PARTIAL, FINISHED)
@@ -36,25 +37,6 @@ def kind_of(steps: int, done: bool) -> str:
     if steps == 0:
         return QUESTION
     return FINISHED if done else PARTIAL
-
-
-def summary(logprobs: Sequence[float] | None) -> tuple[float, float] | None:
-    """(min, mean) of token log-probabilities (natural log), or None when there are none to use.
-
-    Two ascending numbers are read as the pair [min, mean] of a recording, so that a recorded path and a
-    sampled one give the same features (an answer of exactly two tokens is read so, too).
-
-    >>> summary([-0.5, -0.1, -0.3])
-    (-0.5, -0.3)
-    >>> summary((-0.5, -0.3))
-    (-0.5, -0.3)
-    """
-    if not logprobs or any(value != value for value in logprobs):  # noqa: PLR0124 - NaN is unequal to itself
-        return None
-    if len(logprobs) == 2 and logprobs[0] <= logprobs[1]:
-        return (logprobs[0], logprobs[1])
-    finite = [value for value in logprobs if isfinite(value)]
-    return (min(logprobs), fsum(finite) / len(finite)) if finite else None
 
 
 def carried(steps: int, logprobs: Sequence[float] | None, tokens: int | None) -> tuple[str, ...]:

@@ -31,8 +31,8 @@ from adaptive_middleware.calibration.features import (
     kind_of,
     map_name,
     subsets,
-    summary,
 )
+from adaptive_middleware.logprobs import summary
 from adaptive_middleware.types import Estimate, Path, StepScores
 
 LOWER, UPPER = 0.1, 0.9

@@ -26,8 +26,9 @@ from scipy.special import betaincinv, betaln, expit
 
 from adaptive_middleware.calibration.coverage import Floats, Ints, Units, units
 from adaptive_middleware.calibration.examples import Example
-from adaptive_middleware.calibration.features import features, summary
+from adaptive_middleware.calibration.features import features
 from adaptive_middleware.calibration.posthoc import LOWER, UPPER, QuantileMap
+from adaptive_middleware.logprobs import summary
 
 _FREE = ("steps", "done", "length")
 _RIDGE = 1e-3

@@ -26,7 +26,7 @@ from adaptive_middleware.collect.source import Source
 from adaptive_middleware.config import load
 from adaptive_middleware.config.document import from_mapping
 from adaptive_middleware.config.factory import made
-from adaptive_middleware.config.schema import PythonPrm
+from adaptive_middleware.config.prms import PythonPrm
 from adaptive_middleware.errors import CalibrationError, ConfigError
 from adaptive_middleware.ports import Scorer, Verifier
 from adaptive_middleware.verify.exact import exact_answer, expected_answer
@@ -140,7 +140,7 @@ def _lab_id() -> str:
 
 
 def _endpoint(own: OpenAISampler) -> Source:
-    from adaptive_middleware.sampling import openai_http  # noqa: PLC0415 - urllib, where it is used
+    from adaptive_middleware.sampling import openai_http  # noqa: PLC0415 - httpx2, where it is used
 
     place = openai_http.Endpoint(
         own.base_url,

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path as File
 from typing import Any
 
+from adaptive_middleware.atomic import replace_file
 from adaptive_middleware.calibration.bundle import save
 from adaptive_middleware.collect.control import Spent
-from adaptive_middleware.collect.files import replace_file
 from adaptive_middleware.collect.fitting import Fit, Fitted, Split, fitted, held_out_ids, split
 from adaptive_middleware.collect.measured import Measured, Tally, write_rows
 from adaptive_middleware.collect.run import Collected

@@ -1,25 +1,11 @@
-"""Files that are there whole or not at all, and what tells the weights of a model from others."""
+"""What tells the weights of a model from others."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path as File
 
 _EDGE = 65_536
-
-
-def replace_file(file: File, content: bytes) -> None:
-    """Write `content` so that `file` holds either what it held, or all of it."""
-    partial = file.with_name(f".{file.name}.partial")
-    try:
-        with partial.open("wb") as raw:
-            raw.write(content)
-            raw.flush()
-            os.fsync(raw.fileno())
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def weights_of(folder: File) -> str | None:

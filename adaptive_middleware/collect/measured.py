@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path as File
 
+from adaptive_middleware.atomic import replace_file
 from adaptive_middleware.calibration.examples import Example
-from adaptive_middleware.collect.files import replace_file
 from adaptive_middleware.collect.records import Pair
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adaptive_middleware.answers import text_answer
-from adaptive_middleware.calibration.features import summary
 from adaptive_middleware.collect.measured import Measured, Problem, Tally
 from adaptive_middleware.collect.prompts import Prompt
 from adaptive_middleware.collect.scores import Scoring, score
 from adaptive_middleware.errors import CalibrationError
+from adaptive_middleware.logprobs import summary
 from adaptive_middleware.recording import Problem as Recorded
 from adaptive_middleware.recording import RecordedSample, steps_of
 from adaptive_middleware.types import Path

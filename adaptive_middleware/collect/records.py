@@ -8,7 +8,7 @@ from math import ceil
 from random import Random
 from typing import Any, TypeAlias
 
-from adaptive_middleware.calibration.features import summary
+from adaptive_middleware.logprobs import summary
 from adaptive_middleware.sampling.drawn import Drawn
 from adaptive_middleware.types import Path, Usage
 

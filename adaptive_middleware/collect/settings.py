@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from adaptive_middleware.config.schema import Prm, Target, Text
+from adaptive_middleware.config.fields import Model, Target, Text
+from adaptive_middleware.config.prms import Prm
 
 Count = Annotated[int, Field(ge=1, le=4096)]
 Temperature = Annotated[float, Field(gt=0, le=10)]
@@ -15,13 +16,7 @@ Limit = Annotated[int, Field(ge=1, le=1_000_000)]
 _DRAWS = "Most tokens of one answer; an answer that is cut there counts as wrong."
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
-    )
-
-
-class LabSampler(_Model):
+class LabSampler(Model):
     """The small policy that ships with this package (arithmetic word problems only)."""
 
     kind: Literal["lab"]
@@ -31,7 +26,7 @@ class LabSampler(_Model):
     batch: Count = Field(64, description="Answers that are generated side by side.")
 
 
-class TransformersSampler(_Model):
+class TransformersSampler(Model):
     """A causal language model in this process, from a folder or by its hub name."""
 
     kind: Literal["transformers"]
@@ -44,7 +39,7 @@ class TransformersSampler(_Model):
     batch: Count = Field(32, description="Answers that are generated side by side.")
 
 
-class OpenAISampler(_Model):
+class OpenAISampler(Model):
     """An OpenAI-compatible endpoint. The key is read from the environment, never from here."""
 
     kind: Literal["openai"]
@@ -61,7 +56,7 @@ class OpenAISampler(_Model):
     timeout: Annotated[float, Field(gt=0, le=86_400)] = 600.0
 
 
-class PythonSampler(_Model):
+class PythonSampler(Model):
     """A LangChain chat model, a LlamaIndex LLM, or an object with `sample(request, n)`, from your own factory."""
 
     kind: Literal["python"]
@@ -70,13 +65,13 @@ class PythonSampler(_Model):
     max_tokens: Limit = Field(512, description="Most tokens of one answer: only to reckon the cost with.")
 
 
-class ExactCheck(_Model):
+class ExactCheck(Model):
     """Right is what says the same as the prompt's `answer`."""
 
     kind: Literal["exact"]
 
 
-class UnitTestsCheck(_Model):
+class UnitTestsCheck(Model):
     """Right is code on which the prompt's `tests` run to the end; not a sandbox."""
 
     kind: Literal["unit-tests"]
@@ -84,7 +79,7 @@ class UnitTestsCheck(_Model):
     memory_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 1024
 
 
-class PythonCheck(_Model):
+class PythonCheck(Model):
     """Right is what your own function (prompt, answer text) -> bool says."""
 
     kind: Literal["python"]
@@ -97,7 +92,7 @@ Sampler = Annotated[
 Check = Annotated[ExactCheck | UnitTestsCheck | PythonCheck, Field(discriminator="kind")]
 
 
-class Settings(_Model):
+class Settings(Model):
     """What to draw, from what, how to check it, and what to fit."""
 
     version: Annotated[int, Field(ge=1, le=1)] = 1

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adaptive_middleware.config.document import Document, KeyPath, Problem, dotted
+from adaptive_middleware.config.prms import TransformersPrm
 from adaptive_middleware.config.schema import (
     BestOfN,
     PolicyRule,
     Settings,
-    TransformersPrm,
     When,
 )
 from adaptive_middleware.config.stopping import (

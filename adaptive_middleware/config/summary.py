@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from adaptive_middleware.config.build import Config, max_samples
+from adaptive_middleware.config.build import Config
+from adaptive_middleware.config.build_strategy import max_samples
 from adaptive_middleware.config.schema import BestOfN, PassThrough, PolicyRule, When
 
 

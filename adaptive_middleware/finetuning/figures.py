@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import sqrt
-
-import numpy as np
 
 from adaptive_middleware.calibration import metrics
-from adaptive_middleware.calibration.coverage import shares_below, transforms, units
+from adaptive_middleware.calibration.coverage import coverage_of
 from adaptive_middleware.calibration.examples import Example
 from adaptive_middleware.calibration.features import KINDS
 from adaptive_middleware.scoring.quantiles import crossing
@@ -18,7 +14,6 @@ from adaptive_middleware.types import Estimate
 
 Quantiles = Sequence[tuple[float, float]]
 _THREE = (0.1, 0.5, 0.9)
-LOWER = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +58,14 @@ def flat(found: Mapping[str, Figures]) -> dict[str, float]:
 def _figures(estimates: list[Estimate], said: list[Quantiles], examples: list[Example]) -> Figures:
     truth, mean = [e.success for e in examples], [e.mean for e in estimates]
     rows = [[dict(e.quantiles)[level] for e in estimates] for level in _THREE]
-    share, error = coverage(estimates, examples)
+    covered = coverage_of(estimates, examples)
     return Figures(
         problems=len({e.group for e in examples}),
         paths=len(examples),
         ece=metrics.ece_equal_width(mean, truth),
         brier=metrics.brier(mean, truth),
         pinball=metrics.weighted_quantile_loss(rows, truth, _THREE),
-        coverage=share,
-        coverage_error=error,
+        coverage=covered.share,
+        coverage_error=covered.error,
         crossing=sum(map(crossing, said)) / len(said),
     )
-
-
-def coverage(estimates: Sequence[Estimate], examples: Sequence[Example]) -> tuple[float, float]:
-    """Coverage of the 10 % quantile and its standard error, exactly as `calibration.coverage.coverage_lower` has them."""
-    found = units(examples, [min(int(e.mean * 10), 9) for e in estimates])
-    levels = [level for level, _ in estimates[0].quantiles]
-    quantiles = found.mean(np.array([[value for _, value in e.quantiles] for e in estimates]))
-    missed = shares_below(LOWER, *transforms(quantiles, levels, found.right, found.trials))
-    share = float(1 - np.average(missed, weights=found.sizes))
-    by_problem: defaultdict[str, float] = defaultdict(float)
-    for group, size, miss in zip(found.groups, found.sizes, missed, strict=True):
-        by_problem[group] += float(size) * (1 - float(miss) - share)
-    return share, sqrt(sum(value**2 for value in by_problem.values())) / len(examples)

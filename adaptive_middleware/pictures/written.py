@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
+from adaptive_middleware.atomic import replace_file
 from adaptive_middleware.errors import AdaptiveError
 from adaptive_middleware.pictures.page import Page, html
 from adaptive_middleware.pictures.render import render
@@ -23,7 +21,7 @@ def write(out: Path, page: Page) -> Path:
     try:
         (out / "pictures").mkdir(parents=True, exist_ok=True)
         for name, content in drawn:
-            _replace(out / name, content)
+            replace_file(out / name, content)
     except OSError as error:
         message = f"{out}: the report cannot be written ({error}); choose a folder that can be written to"
         raise AdaptiveError(message) from error
@@ -36,16 +34,3 @@ def _files(page: Page) -> Iterator[tuple[str, bytes]]:
         yield f"pictures/{one.picture.name}.svg", one.svg.encode()
         yield f"pictures/{one.picture.name}.png", one.png
     yield "report.html", html(page, {one.picture.name: one.inline for one in renderings}).encode()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise

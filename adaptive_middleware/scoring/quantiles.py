@@ -6,9 +6,10 @@ Pure; `quantiles_local` runs the model. Standard library only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, fsum, isfinite, isnan, log, log1p
+from math import exp, log, log1p
 
 from adaptive_middleware.errors import CalibrationError
+from adaptive_middleware.logprobs import summary
 from adaptive_middleware.types import Estimate, Path, StepScores
 
 LOWER, UPPER = 0.1, 0.9
@@ -50,16 +51,6 @@ def described(kind: str, steps: int, logprobs: Sequence[float] | None = None) ->
     read = (0.0, 0.0, 0.0) if pair is None else (1.0, _logit(pair[0]), _logit(pair[1]))
     told = (log1p(steps), *read)
     return 1.0, float(kind == QUESTION), finished, *told, *(finished * value for value in told)
-
-
-def summary(logprobs: Sequence[float] | None) -> tuple[float, float] | None:
-    """(min, mean) of token log-probabilities, read as `calibration.features.summary` reads them."""
-    if not logprobs or any(isnan(value) for value in logprobs):
-        return None
-    if len(logprobs) == 2 and logprobs[0] <= logprobs[1]:
-        return (logprobs[0], logprobs[1])
-    finite = [value for value in logprobs if isfinite(value)]
-    return (min(logprobs), fsum(finite) / len(finite)) if finite else None
 
 
 def _logit(logprob: float) -> float:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import exp
 
-from adaptive_middleware.calibration.features import summary
 from adaptive_middleware.cli.replay_calibration import calibrators
 from adaptive_middleware.cli.replay_rows import Ordering, Reel, orders, reel
+from adaptive_middleware.logprobs import summary
 from adaptive_middleware.recording import Problem
 from adaptive_middleware.replay import Take, Tape, as_written, take, tape
 from adaptive_middleware.types import Path, StepScores

@@ -13,9 +13,9 @@ from adaptive_middleware.calibration.features import (
     kind_of,
     map_name,
     subsets,
-    summary,
 )
 from adaptive_middleware.errors import CalibrationError
+from adaptive_middleware.logprobs import summary
 
 logprobs = st.lists(st.floats(-50, 0), min_size=3, max_size=30)
 

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from adaptive_middleware import lab
+from adaptive_middleware.atomic import replace_file
 from adaptive_middleware.calibration import bundle
 from adaptive_middleware.calibration.evaluate import evaluate
 from adaptive_middleware.calibration.examples import read
 from adaptive_middleware.calibration.fit import fit
 from adaptive_middleware.collect import build
 from adaptive_middleware.collect.cost import reckon
-from adaptive_middleware.collect.files import replace_file, weights_of
+from adaptive_middleware.collect.files import weights_of
 from adaptive_middleware.collect.journal import NAME, finished_units
 from adaptive_middleware.collect.problem import Size
 from adaptive_middleware.collect.prompts import Prompt

@@ -21,7 +21,7 @@ from adaptive_middleware import (
 from adaptive_middleware.calibration import bundle
 from adaptive_middleware.calibration.posthoc import Calibration, QuantileMap
 from adaptive_middleware.config import Plan, load
-from adaptive_middleware.config.build import SELECTIONS
+from adaptive_middleware.config.build_strategy import SELECTIONS
 from adaptive_middleware.errors import BundleMismatch, CalibrationError, CheckpointError, ConfigError
 from adaptive_middleware.policy import Prices, early_stopping, score_distribution, weighted_agreement
 from adaptive_middleware.strategies.select import calibrated_argmax, calibrated_vote, majority_vote
@@ -337,7 +337,7 @@ def test_a_model_folder_is_looked_for_beside_the_file(tmp_path: Path) -> None:
 
 
 def test_the_families_are_those_of_the_scorer() -> None:
-    from adaptive_middleware.config.schema import TransformersPrm  # noqa: PLC0415
+    from adaptive_middleware.config.prms import TransformersPrm  # noqa: PLC0415
     from adaptive_middleware.scoring.local import FAMILIES  # noqa: PLC0415
 
     for family in FAMILIES:

@@ -12,13 +12,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from adaptive_middleware.config import json_schema, load, schema, stopping
+from adaptive_middleware.config import json_schema, load, prms, schema, stopping
 from adaptive_middleware.errors import ConfigError
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 MODELS = [
     model
-    for module in (schema, stopping)
+    for module in (prms, schema, stopping)
     for model in vars(module).values()
     if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == module.__name__
 ]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
+from adaptive_middleware.calibration.coverage import coverage_of
 from adaptive_middleware.calibration.examples import Example
 from adaptive_middleware.errors import CalibrationError
 from adaptive_middleware.finetuning.correct import corrections
-from adaptive_middleware.finetuning.figures import coverage
 from adaptive_middleware.scoring.quantiles import quantile_estimate
 from adaptive_middleware.scoring.quantiles_reading import Floats, Reading
 from adaptive_middleware.types import Path, StepScores
@@ -39,7 +39,7 @@ def estimates(reading: Reading, raw: Floats, examples: list[Example]) -> tuple[F
         quantile_estimate(Path(), StepScores((m,), quantiles=(pair,)))
         for m, pair in zip(means.tolist(), pairs, strict=True)
     ]
-    return means, coverage(found, examples)[0]
+    return means, coverage_of(found, examples).share
 
 
 @pytest.mark.parametrize("shape", ["beta", "increments"])

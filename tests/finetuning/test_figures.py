@@ -3,10 +3,10 @@
 import pytest
 from sklearn.metrics import mean_pinball_loss
 
-from adaptive_middleware.calibration.coverage import coverage_lower
+from adaptive_middleware.calibration.coverage import coverage_lower, coverage_of
 from adaptive_middleware.calibration.evaluate import evaluate
 from adaptive_middleware.calibration.fit import fit
-from adaptive_middleware.finetuning.figures import coverage, figures, flat
+from adaptive_middleware.finetuning.figures import figures, flat
 from tests.calibration.world import examples
 
 
@@ -26,7 +26,7 @@ def test_figures_equal_those_of_a_post_hoc_calibration() -> None:
     levels = (0.1, 0.5, 0.9)
     theirs = [mean_pinball_loss(truth, [dict(e.quantiles)[q] for e in estimates], alpha=q) for q in levels]
     assert found["all"].pinball == pytest.approx(sum(theirs) / 3, abs=1e-12)
-    assert coverage(estimates, held_out)[0] == coverage_lower(calibration, held_out).share
+    assert coverage_of(estimates, held_out) == coverage_lower(calibration, held_out)
     assert flat(found)["all.ece"] == found["all"].ece
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from adaptive_middleware.calibration.features import summary
 from adaptive_middleware.lab import POLICY
+from adaptive_middleware.logprobs import summary
 from adaptive_middleware.sampling.drawn import Drawn, step_ends
 from adaptive_middleware.sampling.local import LocalSampler, load_sampler
 from adaptive_middleware.types import Path, Request

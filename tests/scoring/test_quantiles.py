@@ -10,7 +10,6 @@ from scipy.special import expit
 from scipy.stats import beta
 
 from adaptive_middleware.calibration.features import kind_of
-from adaptive_middleware.calibration.features import summary as calibrated_summary
 from adaptive_middleware.errors import CalibrationError
 from adaptive_middleware.scoring.quantiles import (
     FEATURES,
@@ -18,7 +17,6 @@ from adaptive_middleware.scoring.quantiles import (
     described,
     kinds_of,
     quantile_estimate,
-    summary,
 )
 from adaptive_middleware.scoring.quantiles_reading import Correction, Reading, outputs_of
 from adaptive_middleware.types import Path, StepScores
@@ -134,6 +132,5 @@ def test_the_last_step_is_of_the_kind_that_calibration_sees(steps: int, done: bo
 
 
 @given(st.none() | st.lists(st.floats(-20, 0) | st.sampled_from([nan, -inf]), max_size=4).map(tuple))
-def test_log_probabilities_are_summarised_as_calibration_does(logprobs: tuple[float, ...] | None) -> None:
-    assert summary(logprobs) == calibrated_summary(logprobs)
+def test_any_log_probabilities_give_finite_features(logprobs: tuple[float, ...] | None) -> None:
     assert all(abs(value) < 4 for value in described("finished", 2, logprobs))

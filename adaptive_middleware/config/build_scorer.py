@@ -1,0 +1,84 @@
+"""The process reward model of a configuration and its calibration, loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path as FilePath
+
+from adaptive_middleware import lab
+from adaptive_middleware.calibration import bundle
+from adaptive_middleware.calibration.raw import uncalibrated
+from adaptive_middleware.config.factory import made
+from adaptive_middleware.config.given import Given
+from adaptive_middleware.config.prms import LabPrm, PythonPrm, TransformersPrm
+from adaptive_middleware.ports import Calibrator, Scorer
+from adaptive_middleware.scoring.quantiles import quantile_estimate
+
+
+def scorer_of(config: Given) -> Scorer | None:
+    """The process reward model that `prm` names, loaded; None without one."""
+    match config.settings.prm:
+        case None:
+            return None
+        case PythonPrm(target=target, args=args):
+            scorer: Scorer = made(config.document, ("prm",), target, args, "score")
+            return scorer
+        case LabPrm():
+            return _loader(config)(lab.PRM)
+        case TransformersPrm() as prm:
+            return _load_transformers(config, prm)
+
+
+def _load_transformers(config: Given, prm: TransformersPrm) -> Scorer:
+    folder = config.resolved(prm.model)
+    return _loader(config)(
+        folder if folder.exists() else prm.model,
+        family=prm.family,
+        device=prm.device,
+        dtype=prm.dtype,
+        max_length=prm.max_length,
+        batch_tokens=prm.batch_tokens,
+        sha256=prm.sha256_files or prm.sha256,
+    )
+
+
+def _loader(config: Given) -> Callable[..., Scorer]:
+    """What loads the process reward model: as it is, or with the fine-tuned calibration on top."""
+    from adaptive_middleware.scoring.local import load_scorer  # noqa: PLC0415 - loads torch
+
+    tuned = _fine_tuned(config)
+    if tuned is None:
+        return load_scorer
+    from adaptive_middleware.scoring.quantiles_local import load_quantile_scorer  # noqa: PLC0415 - loads torch
+
+    return partial(load_quantile_scorer, tuned, generator=config.settings.generator)
+
+
+def _fine_tuned(config: Given) -> FilePath | None:
+    """The folder of a fine-tuned calibration, where `calibration` names one."""
+    written = config.settings.calibration
+    if written is None or written in {"none", "lab"} or not config.resolved(written).is_dir():
+        return None
+    return config.resolved(written)
+
+
+def calibrator_of(config: Given, scorer: Scorer | None) -> Calibrator:
+    """The calibration that `calibration` names; raw scores at their word without one."""
+    written = config.settings.calibration
+    if written is None or written == "none":
+        return uncalibrated
+    if tuned := _fine_tuned(config):
+        if isinstance(config.settings.prm, PythonPrm):
+            message = f"calibration is the folder {str(tuned)!r}, a fine-tuned model: that needs prm.kind transformers or lab; use a bundle"
+            raise config.refused(("calibration",), message)
+        return quantile_estimate
+    path = lab.CALIBRATION if written == "lab" else config.resolved(written)
+    return bundle.load(path, prm=_id(config, scorer), generator=config.settings.generator).calibration
+
+
+def _id(config: Given, scorer: Scorer | None) -> str:
+    """What calibration bundles call the process reward model: its `id`, else the factory that made it."""
+    prm = config.settings.prm
+    made_by = prm.target if isinstance(prm, PythonPrm) else ""
+    return str(getattr(scorer, "id", made_by))
