@@ -52,6 +52,30 @@ class Advance(Effect[Sequence[Path]]):
 
 
 @dataclass(frozen=True, slots=True)
+class Extend(Effect[Sequence[Path]]):
+    """Continue each partial path by one step, `fanout` >= 1 ways; a path without steps begins the answer.
+
+    The continuations come back flat, those of the first path first; a path may get fewer than `fanout`. The
+    `usage` of a continuation is what this one step cost.
+    """
+
+    request: Request
+    paths: tuple[Path, ...]
+    fanout: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Follow(Effect[Path]):
+    """Read one open path to its end, and show it to the caller from now on, as it is written.
+
+    Nothing that was shown can be taken back: a strategy follows only what it returns.
+    """
+
+    request: Request
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Drop(Effect[Sequence[Path]]):
     """Close open paths for good; they come back with what they cost in the end."""
 

@@ -7,13 +7,30 @@ flow, so that a strategy or a guard decides what a failure means; both check wha
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any, TypeVar
 
-from adaptive_middleware.effects import Advance, Begin, Drop, Effect, Flow, Sample, Score, Verify
-from adaptive_middleware.errors import DeadlineExceeded, NotStreaming, SamplerError, ScorerError
-from adaptive_middleware.ports import AsyncPorts, AsyncStreamer, Ports, Streamer
+from adaptive_middleware.effects import (
+    Advance,
+    Begin,
+    Drop,
+    Effect,
+    Extend,
+    Flow,
+    Follow,
+    Sample,
+    Score,
+    Verify,
+)
+from adaptive_middleware.errors import (
+    DeadlineExceeded,
+    NotContinuing,
+    NotStreaming,
+    SamplerError,
+    ScorerError,
+)
+from adaptive_middleware.ports import AsyncExtender, AsyncPorts, AsyncStreamer, Extender, Ports, Streamer
 from adaptive_middleware.types import Path, StepScores, Verdict
 
 T = TypeVar("T")
@@ -25,7 +42,7 @@ def run(flow: Flow[T], ports: Ports) -> T:
         effect = next(flow)
         while True:
             try:
-                answer = _answer(effect, ports)
+                answer = answered(effect, ports)
             except BaseException as error:  # noqa: BLE001 - not swallowed: the flow decides
                 effect = flow.throw(error)
             else:
@@ -45,7 +62,7 @@ async def arun(flow: Flow[T], ports: AsyncPorts) -> T:
         effect = next(flow)
         while True:
             try:
-                answer = await _within_deadline(effect, ports)
+                answer = await aanswered(effect, ports)
             except BaseException as error:  # noqa: BLE001 - not swallowed: the flow decides
                 effect = flow.throw(error)
             else:
@@ -55,7 +72,8 @@ async def arun(flow: Flow[T], ports: AsyncPorts) -> T:
         return result
 
 
-def _answer(effect: Effect[Any], ports: Ports) -> object:
+def answered(effect: Effect[Any], ports: Ports) -> object:
+    """The answer to one effect, from synchronous ports."""
     match effect:
         case Sample(request, n):
             return ports.sampler.sample(request, n)
@@ -67,26 +85,38 @@ def _answer(effect: Effect[Any], ports: Ports) -> object:
             if ports.verifier is None:
                 return [Verdict(None, "no verifier")] * len(paths)
             return ports.verifier.verify(request, paths)
-        case Begin() | Advance() | Drop():
-            return _stream(effect, _present(ports.streamer))
+        case Begin() | Advance() | Follow() | Drop():
+            return _stream(effect, streaming(ports.streamer))
+        case Extend(request, paths, fanout):
+            longer = continuing(ports.extender).extend(request, paths, fanout)
+            return at_most(len(paths) * fanout, longer)
     raise TypeError(_UNKNOWN.format(effect=effect))
 
 
-def _stream(effect: Begin | Advance | Drop, streamer: Streamer) -> object:
+def _stream(effect: Begin | Advance | Follow | Drop, streamer: Streamer) -> object:
     match effect:
         case Begin(request, n):
             return streamer.begin(request, n)
         case Advance(request, paths):
             return counted(paths, streamer.advance(request, paths))
+        case Follow(request, path):
+            return last(path, streamer.follow(request, path))
         case Drop(request, paths):
             return counted(paths, streamer.drop(request, paths))
 
 
-async def _within_deadline(effect: Effect[Any], ports: AsyncPorts) -> object:
+async def aanswered(effect: Effect[Any], ports: AsyncPorts) -> object:
+    """The answer to one effect, from asynchronous ports, or `DeadlineExceeded`."""
     match effect:
-        case Sample(request) | Score(request) | Verify(request) | Begin(request) | Advance(request) if (
-            request.deadline is not None
-        ):
+        case (
+            Sample(request)
+            | Score(request)
+            | Verify(request)
+            | Begin(request)
+            | Advance(request)
+            | Extend(request)
+            | Follow(request)
+        ) if request.deadline is not None:
             import asyncio  # noqa: PLC0415 - costs a third of the package's import time
 
             try:
@@ -112,31 +142,65 @@ async def _aanswer(effect: Effect[Any], ports: AsyncPorts) -> object:
             if ports.verifier is None:
                 return [Verdict(None, "no verifier")] * len(paths)
             return await ports.verifier.averify(request, paths)
-        case Begin() | Advance() | Drop():
-            return await _astream(effect, _present(ports.streamer))
+        case Begin() | Advance() | Follow() | Drop():
+            return await _astream(effect, streaming(ports.streamer))
+        case Extend(request, paths, fanout):
+            longer = await continuing(ports.extender).aextend(request, paths, fanout)
+            return at_most(len(paths) * fanout, longer)
     raise TypeError(_UNKNOWN.format(effect=effect))
 
 
-async def _astream(effect: Begin | Advance | Drop, streamer: AsyncStreamer) -> object:
+async def _astream(effect: Begin | Advance | Follow | Drop, streamer: AsyncStreamer) -> object:
     match effect:
         case Begin(request, n):
             return await streamer.abegin(request, n)
         case Advance(request, paths):
             return counted(paths, await streamer.aadvance(request, paths))
+        case Follow(request, path):
+            async for longer in streamer.afollow(request, path):
+                path = longer
+            return path
         case Drop(request, paths):
             return counted(paths, await streamer.adrop(request, paths))
 
 
 _NO_SCORER = "a strategy asked for scores, but there is no scorer: set `prm` in the configuration"
-_UNKNOWN = "unknown effect {effect!r}: drivers answer Sample, Score, Verify, Begin, Advance and Drop"
+_UNKNOWN = (
+    "unknown effect {effect!r}: drivers answer Sample, Score, Verify, Begin, Advance, Follow, Extend and Drop"
+)
 _Streams = TypeVar("_Streams", Streamer, AsyncStreamer)
+_Extends = TypeVar("_Extends", Extender, AsyncExtender)
 
 
-def _present(streamer: _Streams | None) -> _Streams:
+def streaming(streamer: _Streams | None) -> _Streams:
+    """The streamer; raises `NotStreaming` without one."""
     if streamer is None:
         message = "this call's answers cannot be read step by step: it has a sampler, but no streamer"
         raise NotStreaming(message)
     return streamer
+
+
+def continuing(extender: _Extends | None) -> _Extends:
+    """The extender; raises `NotContinuing` without one."""
+    if extender is None:
+        message = "this call's answers cannot be continued from a prefix: it has a sampler, but no extender"
+        raise NotContinuing(message)
+    return extender
+
+
+def at_most(most: int, paths: Sequence[Path]) -> Sequence[Path]:
+    """The continuations; raises `SamplerError` when there are more than were asked for."""
+    if len(paths) > most:
+        message = f"the extender returned {len(paths)} continuations where at most {most} were asked for"
+        raise SamplerError(message)
+    return paths
+
+
+def last(path: Path, growing: Iterable[Path]) -> Path:
+    """The last of the paths into which `path` grows; `path` itself when it does not."""
+    for longer in growing:
+        path = longer
+    return path
 
 
 def counted(asked: Sequence[Path], answered: Sequence[Path]) -> Sequence[Path]:

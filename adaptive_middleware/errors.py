@@ -7,7 +7,8 @@
     │   └── BundleMismatch     a bundle was fitted for another process reward model or generator
     ├── RecordingError         a recording cannot be read: file, line, remedy
     ├── SamplerError           no usable answer could be drawn
-    │   └── NotStreaming       answers cannot be read step by step here
+    │   ├── NotStreaming       answers cannot be read step by step here
+    │   └── NotContinuing      answers cannot be continued from a prefix here
     ├── ScorerError            the process reward model failed or broke its contract
     └── BudgetError            a limit was reached
         ├── DeadlineExceeded   no time left
@@ -57,6 +58,10 @@ class SamplerError(AdaptiveError):
 
 class NotStreaming(SamplerError):
     """Answers cannot be read step by step here: there is no streamer, or the provider refused."""
+
+
+class NotContinuing(SamplerError):
+    """Answers cannot be continued from a prefix here: there is no extender, or the provider refused."""
 
 
 class ScorerError(AdaptiveError):

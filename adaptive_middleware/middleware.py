@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from os import PathLike
 from typing import Self
 
 from adaptive_middleware.effects import Flow, Strategy
 from adaptive_middleware.engine import arun, run
-from adaptive_middleware.ports import AsyncPorts, AsyncSampler, Ports, Sampler, Scorer, Verifier
+from adaptive_middleware.live import astream, stream
+from adaptive_middleware.ports import (
+    AsyncExtender,
+    AsyncPorts,
+    AsyncSampler,
+    AsyncStreamer,
+    Extender,
+    Ports,
+    Sampler,
+    Scorer,
+    Streamer,
+    Verifier,
+)
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.strategies.guards import fail_open, within
 from adaptive_middleware.strategies.pass_through import pass_through
-from adaptive_middleware.types import Outcome, Request
+from adaptive_middleware.types import Outcome, Path, Request
 from adaptive_middleware.worker import Worker
 
 __all__ = ["Middleware", "Rule"]
@@ -55,29 +68,82 @@ class Middleware:
         """The rule that applies to `request`."""
         return next(rule for rule in self.rules if rule.when(request))
 
-    def run(self, request: Request, sampler: Sampler) -> Outcome:
-        """Answer `request` with samples from `sampler`; blocks."""
+    def run(
+        self,
+        request: Request,
+        sampler: Sampler,
+        *,
+        streamer: Streamer | None = None,
+        extender: Extender | None = None,
+    ) -> Outcome:
+        """Answer `request` with samples from `sampler`; blocks.
+
+        `streamer` and `extender` are for strategies that read answers step by step or continue them.
+        """
         rule = self.rule(request)
         request = _with_deadline(request, rule)
-        ports = Ports(
-            sampler,
-            None if self.scorer is None else self._worker,
-            None if self.verifier is None else self._worker,
-        )
-        outcome = run(_guarded(rule, request), ports)
-        return outcome if rule.name == outcome.rule else replace(outcome, rule=rule.name)
+        outcome = run(_guarded(rule, request), self._ports(sampler, streamer, extender))
+        return _named(outcome, rule)
 
-    async def arun(self, request: Request, sampler: AsyncSampler) -> Outcome:
+    async def arun(
+        self,
+        request: Request,
+        sampler: AsyncSampler,
+        *,
+        streamer: AsyncStreamer | None = None,
+        extender: AsyncExtender | None = None,
+    ) -> Outcome:
         """Answer `request` with samples from `sampler`, without blocking the event loop."""
         rule = self.rule(request)
         request = _with_deadline(request, rule)
-        ports = AsyncPorts(
-            sampler,
-            None if self.scorer is None else self._worker,
-            None if self.verifier is None else self._worker,
-        )
-        outcome = await arun(_guarded(rule, request), ports)
-        return outcome if rule.name == outcome.rule else replace(outcome, rule=rule.name)
+        outcome = await arun(_guarded(rule, request), self._aports(sampler, streamer, extender))
+        return _named(outcome, rule)
+
+    def stream(
+        self,
+        request: Request,
+        sampler: Sampler,
+        *,
+        streamer: Streamer | None = None,
+        extender: Extender | None = None,
+    ) -> Iterator[Path | Outcome]:
+        """As `run`, for a caller that watches: the answer while it is written, where the strategy shows it, then the outcome."""
+        rule = self.rule(request)
+        request = _with_deadline(request, rule)
+        for seen in stream(_guarded(rule, request), self._ports(sampler, streamer, extender)):
+            yield _named(seen, rule) if isinstance(seen, Outcome) else seen
+
+    async def astream(
+        self,
+        request: Request,
+        sampler: AsyncSampler,
+        *,
+        streamer: AsyncStreamer | None = None,
+        extender: AsyncExtender | None = None,
+    ) -> AsyncGenerator[Path | Outcome, None]:
+        """As `stream`, without blocking the event loop."""
+        rule = self.rule(request)
+        request = _with_deadline(request, rule)
+        flow = _guarded(rule, request)
+        async with aclosing(astream(flow, self._aports(sampler, streamer, extender))) as watched:
+            async for seen in watched:
+                yield _named(seen, rule) if isinstance(seen, Outcome) else seen
+
+    def _ports(self, sampler: Sampler, streamer: Streamer | None, extender: Extender | None) -> Ports:
+        scorer = None if self.scorer is None else self._worker
+        verifier = None if self.verifier is None else self._worker
+        return Ports(sampler, scorer, verifier, streamer, extender)
+
+    def _aports(
+        self, sampler: AsyncSampler, streamer: AsyncStreamer | None, extender: AsyncExtender | None
+    ) -> AsyncPorts:
+        scorer = None if self.scorer is None else self._worker
+        verifier = None if self.verifier is None else self._worker
+        return AsyncPorts(sampler, scorer, verifier, streamer, extender)
+
+
+def _named(outcome: Outcome, rule: Rule) -> Outcome:
+    return outcome if rule.name == outcome.rule else replace(outcome, rule=rule.name)
 
 
 def _guarded(rule: Rule, request: Request) -> Flow[Outcome]:

@@ -6,7 +6,7 @@ that lost only some of its samples returns those as paths with `error` set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -32,7 +32,7 @@ class AsyncSampler(Protocol):
 class Streamer(Protocol):
     """Draws answers that are read step by step and may be closed before their end.
 
-    Three methods, because they are the life of one thing: an open path carries in `raw` whatever the streamer
+    Four methods, because they are the life of one thing: an open path carries in `raw` whatever the streamer
     needs to go on with it.
     """
 
@@ -42,6 +42,10 @@ class Streamer(Protocol):
 
     def advance(self, request: Request, paths: Sequence[Path]) -> Sequence[Path]:
         """Each path one closed step further, or `done` with its whole answer, or with `error` set."""
+        ...
+
+    def follow(self, request: Request, path: Path) -> Iterator[Path]:
+        """The path, longer each time as its text arrives (the last step may be unfinished), at last `ended`."""
         ...
 
     def drop(self, request: Request, paths: Sequence[Path]) -> Sequence[Path]:
@@ -60,8 +64,34 @@ class AsyncStreamer(Protocol):
         """Each path one closed step further, or `done` with its whole answer, or with `error` set."""
         ...
 
+    def afollow(self, request: Request, path: Path) -> AsyncIterator[Path]:
+        """The path, longer each time as its text arrives (the last step may be unfinished), at last `ended`."""
+        ...
+
     async def adrop(self, request: Request, paths: Sequence[Path]) -> Sequence[Path]:
         """The paths, closed, with what they cost in the end."""
+        ...
+
+
+class Extender(Protocol):
+    """Continues partial answers by one step: samplers that can go on from a prefix."""
+
+    def extend(self, request: Request, paths: Sequence[Path], fanout: int) -> Sequence[Path]:
+        """At most `fanout` continuations of each path, flat and in order, each one closed step longer or `ended`.
+
+        `usage` is what that step cost. Raises `NotContinuing` where the model or provider cannot go on from a prefix.
+        """
+        ...
+
+
+class AsyncExtender(Protocol):
+    """Continues partial answers by one step, without blocking the event loop."""
+
+    async def aextend(self, request: Request, paths: Sequence[Path], fanout: int) -> Sequence[Path]:
+        """At most `fanout` continuations of each path, flat and in order, each one closed step longer or `ended`.
+
+        `usage` is what that step cost. Raises `NotContinuing` where the model or provider cannot go on from a prefix.
+        """
         ...
 
 
@@ -105,6 +135,7 @@ class Ports:
     scorer: Scorer | None = None
     verifier: Verifier | None = None
     streamer: Streamer | None = None
+    extender: Extender | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +146,7 @@ class AsyncPorts:
     scorer: AsyncScorer | None = None
     verifier: AsyncVerifier | None = None
     streamer: AsyncStreamer | None = None
+    extender: AsyncExtender | None = None
 
 
 Calibrator: TypeAlias = Callable[[Path, StepScores], Estimate]

@@ -6,7 +6,7 @@ given order. Nothing is drawn twice: when the recording ends, the sampler gives 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from adaptive_middleware.effects import Strategy
@@ -85,6 +85,12 @@ class RecordedStreamer:
         return [
             path if path.ended else self._at(whole[take(path).sample], len(path.steps) + 1) for path in paths
         ]
+
+    def follow(self, request: Request, path: Path) -> Iterator[Path]:
+        """The path, one recorded step longer each time."""
+        while not path.ended:
+            (path,) = self.advance(request, [path])
+            yield path
 
     def drop(self, request: Request, paths: Sequence[Path]) -> list[Path]:  # noqa: ARG002
         """The paths as they are: a recording stops where it is told to."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from adaptive_middleware.effects import Advance, Begin, Drop, Effect, Flow, Sample, Score
+from adaptive_middleware.effects import Advance, Begin, Drop, Effect, Extend, Flow, Follow, Sample, Score
 from adaptive_middleware.errors import BudgetError, DeadlineExceeded, SamplerError, TokensExceeded
 from adaptive_middleware.types import Outcome, Path, Request, StepScores, Usage
 
@@ -94,21 +94,32 @@ class _Watch:
         try:
             answer = yield effect
         except Exception as error:
-            if isinstance(effect, Score) and (self.drawn or not isinstance(error, BudgetError)):
-                return [_rejected(error)] * len(effect.paths)
-            if self.drawn and not isinstance(error, BudgetError):
-                if isinstance(effect, (Sample, Begin)):
-                    return [_failed(error)] * effect.n
-                if isinstance(effect, (Advance, Drop)):
-                    return [replace(path, error=f"{type(error).__name__}: {error}") for path in effect.paths]
-            self.passed_on = error
-            raise
-        if isinstance(effect, (Sample, Advance, Drop)):
-            ended = _settled(effect, answer)
+            instead = self._instead(effect, error)
+            if instead is None:
+                self.passed_on = error
+                raise
+            return instead
+        if isinstance(effect, _PAID):
+            settled = _settled(effect, answer)
             if not isinstance(effect, Drop):
-                self.drawn += [path for path in ended if path.error is None]
-            self.usage = sum((path.usage for path in ended), self.usage)
+                self.drawn += [path for path in settled if path.ended and path.error is None]
+            self.usage = sum((path.usage for path in settled), self.usage)
         return answer
+
+    def _instead(self, effect: Effect[Any], error: Exception) -> list[Any] | None:
+        """What the strategy gets in place of an answer, so that it can go on; None when it cannot."""
+        cause = f"{type(error).__name__}: {error}"
+        over = isinstance(error, BudgetError)
+        match effect:
+            case Score(_, paths) if self.drawn or not over:
+                return [StepScores(rejected=cause)] * len(paths)
+            case Sample(_, n) | Begin(_, n) if self.drawn and not over:
+                return [Path(error=cause, usage=Usage(requests=1))] * n
+            case Advance(_, paths) | Drop(_, paths) if self.drawn and not over:
+                return [replace(path, error=cause) for path in paths]
+            case Extend() if self.drawn and not over:
+                return []
+        return None
 
 
 @dataclass(slots=True)
@@ -125,12 +136,12 @@ class _Limits:
         if isinstance(effect, (Sample, Begin)):
             self._in_time(f"for {effect.n} more samples")
             effect = self._granted(effect)
-        elif isinstance(effect, Advance):
+        elif isinstance(effect, (Advance, Extend)):
             self._in_time("to read open answers on")
-        paths: Sequence[Path] = yield effect
-        if isinstance(effect, (Sample, Advance, Drop)):
-            self._count(_settled(effect, paths))
-        return paths
+        answer: Any = yield effect
+        if isinstance(effect, _PAID):
+            self._count(_settled(effect, answer))
+        return answer
 
     def _count(self, ended: Sequence[Path]) -> None:
         costs = [path.usage.completion_tokens for path in ended]
@@ -155,14 +166,11 @@ class _Limits:
         return replace(effect, n=min(effect.n, affordable))
 
 
-def _settled(effect: Effect[Any], paths: Sequence[Path]) -> list[Path]:
-    """The paths of an answer to `effect` that will cost nothing more."""
-    return [path for path in paths if path.ended] if isinstance(effect, Advance) else list(paths)
+_PAID = (Sample, Advance, Extend, Follow, Drop)
 
 
-def _failed(error: Exception) -> Path:
-    return Path(error=f"{type(error).__name__}: {error}", usage=Usage(requests=1))
-
-
-def _rejected(error: Exception) -> StepScores:
-    return StepScores(rejected=f"{type(error).__name__}: {error}")
+def _settled(effect: Effect[Any], answer: Any) -> list[Path]:  # noqa: ANN401 - what the effect is answered with
+    """The paths of an answer to `effect` whose usage is not counted anywhere else."""
+    if isinstance(effect, Follow):
+        return [answer]
+    return [path for path in answer if path.ended] if isinstance(effect, Advance) else list(answer)

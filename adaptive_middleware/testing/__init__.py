@@ -5,7 +5,7 @@ They speak both the synchronous and the asynchronous ports, and need no library.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from itertools import cycle, islice
 
 from adaptive_middleware.steps import split_steps
@@ -72,6 +72,12 @@ class ScriptedStreamer:
         """Each path one step further; the last step brings the finished answer."""
         return [_further(path) for path in paths]
 
+    def follow(self, request: Request, path: Path) -> Iterator[Path]:
+        """The path step by step, up to the finished answer."""
+        while not path.ended:
+            (path,) = self.advance(request, [path])
+            yield path
+
     def drop(self, request: Request, paths: Sequence[Path]) -> list[Path]:  # noqa: ARG002
         """The paths as they are."""
         self.dropped += [path.text for path in paths]
@@ -84,6 +90,11 @@ class ScriptedStreamer:
     async def aadvance(self, request: Request, paths: Sequence[Path]) -> list[Path]:
         """As `advance`."""
         return self.advance(request, paths)
+
+    async def afollow(self, request: Request, path: Path) -> AsyncIterator[Path]:
+        """As `follow`."""
+        for longer in self.follow(request, path):
+            yield longer
 
     async def adrop(self, request: Request, paths: Sequence[Path]) -> list[Path]:
         """As `drop`."""

@@ -1,0 +1,1 @@
+"""Servers: the process reward model behind HTTP."""
