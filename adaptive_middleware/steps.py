@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import re
+from typing import Literal, TypeAlias
 
-_BLANK_LINES = re.compile(r"\r?\n[ \t]*(?:\r?\n[ \t]*)+")
+Boundary: TypeAlias = Literal["auto", "paragraphs", "lines"]
+"""Where a step ends: at blank lines, at line breaks, or at blank lines where the text has any, else at line breaks."""
+
+BLANK_LINES = re.compile(r"\r?\n[ \t]*(?:\r?\n[ \t]*)+")
 
 
-def split_steps(text: str) -> list[str]:
+def split_steps(text: str, boundary: Boundary = "auto") -> list[str]:
     r"""Steps of a reasoning text: paragraphs when there are blank lines, otherwise lines.
 
     Each step keeps the line breaks that end it, so nothing is lost; a step is never blank unless the
-    whole text is. An empty text has no steps.
+    whole text is. An empty text has no steps. `boundary` fixes what a step is, whatever the text.
 
     >>> split_steps("3 + 4 = 7\n7 - 2 = 5\nThe answer is 5.")
     ['3 + 4 = 7\n', '7 - 2 = 5\n', 'The answer is 5.']
     """
-    paragraphs = _BLANK_LINES.search(text.strip()) is not None
-    pieces = _paragraphs(text) if paragraphs else text.splitlines(keepends=True)
+    if boundary == "auto":
+        boundary = "lines" if BLANK_LINES.search(text.strip()) is None else "paragraphs"
+    pieces = _paragraphs(text) if boundary == "paragraphs" else text.splitlines(keepends=True)
     return _without_blanks(pieces)
 
 
 def _paragraphs(text: str) -> list[str]:
-    ends = [match.end() for match in _BLANK_LINES.finditer(text)]
+    ends = [match.end() for match in BLANK_LINES.finditer(text)]
     starts = [0, *ends]
     return [text[start:end] for start, end in zip(starts, [*ends, len(text)], strict=True)]
 

@@ -14,6 +14,8 @@ from math import fsum
 class Usage:
     """What a call cost: token counts (>= 0), provider requests, and dollars where a price is known.
 
+    `estimated` says that tokens were reckoned from lengths of text, because the provider did not count them.
+
     >>> Usage(prompt_tokens=10, completion_tokens=5, requests=1) + Usage(prm_tokens=7)
     Usage(prompt_tokens=10, completion_tokens=5, cached_tokens=0, prm_tokens=7, requests=1, usd=None)
     """
@@ -24,6 +26,7 @@ class Usage:
     prm_tokens: int = 0
     requests: int = 0
     usd: float | None = None
+    estimated: bool = field(default=False, repr=False)
 
     def __add__(self, other: Usage) -> Usage:
         usd = other.usd if self.usd is None else self.usd
@@ -36,6 +39,7 @@ class Usage:
             self.prm_tokens + other.prm_tokens,
             self.requests + other.requests,
             usd,
+            self.estimated or other.estimated,
         )
 
 
