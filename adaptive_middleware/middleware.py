@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import replace
 from os import PathLike
 from typing import Self
@@ -12,6 +12,7 @@ from typing import Self
 from adaptive_middleware.effects import Flow, Strategy
 from adaptive_middleware.engine import arun, run
 from adaptive_middleware.live import astream, stream
+from adaptive_middleware.open_answers import aowned, owned
 from adaptive_middleware.ports import (
     AsyncExtender,
     AsyncPorts,
@@ -82,7 +83,8 @@ class Middleware:
         """
         rule = self.rule(request)
         request = _with_deadline(request, rule)
-        outcome = run(_guarded(rule, request), self._ports(sampler, streamer, extender))
+        with owned(streamer, request) as mine:
+            outcome = run(_guarded(rule, request), self._ports(sampler, mine, extender))
         return _named(outcome, rule)
 
     async def arun(
@@ -96,7 +98,8 @@ class Middleware:
         """Answer `request` with samples from `sampler`, without blocking the event loop."""
         rule = self.rule(request)
         request = _with_deadline(request, rule)
-        outcome = await arun(_guarded(rule, request), self._aports(sampler, streamer, extender))
+        async with aowned(streamer, request) as mine:
+            outcome = await arun(_guarded(rule, request), self._aports(sampler, mine, extender))
         return _named(outcome, rule)
 
     def stream(
@@ -110,8 +113,11 @@ class Middleware:
         """As `run`, for a caller that watches: the answer while it is written, where the strategy shows it, then the outcome."""
         rule = self.rule(request)
         request = _with_deadline(request, rule)
-        for seen in stream(_guarded(rule, request), self._ports(sampler, streamer, extender)):
-            yield _named(seen, rule) if isinstance(seen, Outcome) else seen
+        with owned(streamer, request) as mine:
+            flow = _guarded(rule, request)
+            with closing(stream(flow, self._ports(sampler, mine, extender))) as watched:
+                for seen in watched:
+                    yield _named(seen, rule) if isinstance(seen, Outcome) else seen
 
     async def astream(
         self,
@@ -124,10 +130,11 @@ class Middleware:
         """As `stream`, without blocking the event loop."""
         rule = self.rule(request)
         request = _with_deadline(request, rule)
-        flow = _guarded(rule, request)
-        async with aclosing(astream(flow, self._aports(sampler, streamer, extender))) as watched:
-            async for seen in watched:
-                yield _named(seen, rule) if isinstance(seen, Outcome) else seen
+        async with aowned(streamer, request) as mine:
+            flow = _guarded(rule, request)
+            async with aclosing(astream(flow, self._aports(sampler, mine, extender))) as watched:
+                async for seen in watched:
+                    yield _named(seen, rule) if isinstance(seen, Outcome) else seen
 
     def _ports(self, sampler: Sampler, streamer: Streamer | None, extender: Extender | None) -> Ports:
         scorer = None if self.scorer is None else self._worker
