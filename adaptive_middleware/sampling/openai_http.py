@@ -10,45 +10,25 @@ from itertools import accumulate
 from typing import Any, NoReturn
 
 import httpx2
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.sampling.drawn import Drawn
+from adaptive_middleware.sampling.endpoint import (
+    Busy,
+    Endpoint,
+    busy,
+    messages_of,
+    seconds,
+    unreachable,
+    wait_seconds,
+)
 from adaptive_middleware.steps import split_steps
 from adaptive_middleware.types import Path, Request, Usage
 
-_SHOWN, _BUSY, _LONGEST_WAIT = 300, (408, 409, 425, 429), 60.0
+__all__ = ["Endpoint", "OpenAISampler"]
 
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where and how to ask: `base_url` ends before `/chat/completions`; `key` is sent as a bearer token if not empty.
-
-    `logprobs` asks for the tokens' log-probabilities. `timeout` is in seconds, for one request; `attempts` >= 1 counts the first one, too.
-    """
-
-    base_url: str
-    model: str
-    key: str = ""
-    temperature: float = 1.0
-    top_p: float = 1.0
-    max_tokens: int = 512
-    logprobs: bool = True
-    timeout: float = 600.0
-    attempts: int = 6
-
-    @property
-    def url(self) -> str:
-        """The address of chat completions."""
-        return self.base_url.rstrip("/") + "/chat/completions"
-
-
-class _Busy(Exception):
-    """The endpoint could not answer now; `wait` is what it asked for, in seconds, where it did."""
-
-    def __init__(self, cause: str, wait: float | None = None) -> None:
-        self.wait = wait
-        super().__init__(cause)
+_SHOWN = 300
 
 
 def _client() -> httpx2.Client:
@@ -91,17 +71,9 @@ class OpenAISampler:
 
     def _body(self, request: Request, prefix: str, n: int, seed: int | None) -> dict[str, Any]:
         place = self.endpoint
-        messages = [*(request.messages or [{"role": "user", "content": request.text}])]
-        body = {
-            "model": place.model,
-            "messages": messages,
-            "n": n,
-            "temperature": place.temperature,
-            "top_p": place.top_p,
-            "max_tokens": place.max_tokens,
-            **({"logprobs": True} if place.logprobs else {}),
-            **({} if seed is None else {"seed": seed & 0x7FFFFFFF}),
-        }
+        messages = messages_of(request)
+        body = {**place.settings, "messages": messages, "n": n}
+        body |= {} if seed is None else {"seed": seed & 0x7FFFFFFF}
         if not prefix:
             return body
         messages.append({"role": "assistant", "content": prefix})
@@ -109,27 +81,22 @@ class OpenAISampler:
 
     def _asked(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         attempts = stop_after_attempt(self.endpoint.attempts)
-        retrying = Retrying(retry=retry_if_exception_type(_Busy), stop=attempts, wait=_wait, reraise=True)
+        retrying = Retrying(
+            retry=retry_if_exception_type(Busy), stop=attempts, wait=wait_seconds, reraise=True
+        )
         try:
             reply: Mapping[str, Any] = retrying(_once, self.client, self.endpoint, json.dumps(body).encode())
-        except _Busy as error:
+        except Busy as error:
             message = f"{self.endpoint.url}: no answer in {self.endpoint.attempts} attempts: {error}"
             raise SamplerError(message) from error
         return reply
 
 
 def _once(client: httpx2.Client, place: Endpoint, body: bytes) -> Any:  # noqa: ANN401 - JSON
-    headers = {"content-type": "application/json"}
-    if place.key:
-        headers["authorization"] = f"Bearer {place.key}"
     try:
-        reply = client.post(place.url, content=body, headers=headers, timeout=place.timeout)
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-        message = f"{place.url!r} is not an address of an endpoint ({error}): give http(s)://host/v1"
-        raise SamplerError(message) from error
-    except httpx2.TransportError as error:
-        cause = f"{type(error).__name__}: {error}"
-        raise _Busy(cause) from error
+        reply = client.post(place.url, content=body, headers=place.headers, timeout=place.timeout)
+    except (httpx2.InvalidURL, httpx2.TransportError) as error:
+        raise unreachable(place.url, error) from error
     if not reply.is_success:
         _refused(place, reply)
     try:
@@ -141,21 +108,10 @@ def _once(client: httpx2.Client, place: Endpoint, body: bytes) -> Any:  # noqa: 
 
 def _refused(place: Endpoint, reply: httpx2.Response) -> NoReturn:
     said = f"HTTP {reply.status_code}: {reply.text[:_SHOWN]}"
-    if reply.status_code in _BUSY or reply.status_code >= 500:
-        raise _Busy(said, _seconds(reply.headers.get("retry-after")))
+    if busy(reply.status_code):
+        raise Busy(said, seconds(reply.headers.get("retry-after")))
     message = f"{place.url} refused a request for {place.model!r}: {said}"
     raise SamplerError(message)
-
-
-def _seconds(written: str | None) -> float | None:
-    return float(written) if written is not None and written.strip().isdigit() else None
-
-
-def _wait(state: RetryCallState) -> float:
-    """What the endpoint asked for, else 0.5, 1, 2, 4, ... seconds; never more than a minute."""
-    error = state.outcome.exception() if state.outcome is not None else None
-    asked = error.wait if isinstance(error, _Busy) else None
-    return min(0.5 * 2 ** (state.attempt_number - 1) if asked is None else asked, _LONGEST_WAIT)
 
 
 def _answers(reply: Any, prefix: str, most: int, url: str) -> list[Drawn]:  # noqa: ANN401 - JSON

@@ -12,6 +12,7 @@ import pytest
 
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.sampling import openai_http
+from adaptive_middleware.sampling.endpoint import wait_seconds
 from adaptive_middleware.sampling.openai_http import Endpoint, OpenAISampler
 from adaptive_middleware.testing.fake_openai import fake_openai
 from adaptive_middleware.types import Request
@@ -174,13 +175,13 @@ def test_nobody_there_is_named_with_the_address() -> None:
 
 def test_waiting_grows_where_the_server_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    wait = openai_http._wait
+    wait = wait_seconds
 
     def counted(state: Any) -> float:
         waits.append(wait(state))
         return 0.0
 
-    monkeypatch.setattr(openai_http, "_wait", counted)
+    monkeypatch.setattr(openai_http, "wait_seconds", counted)
     with pytest.raises(SamplerError):
         OpenAISampler(Endpoint("http://127.0.0.1:9/v1", "m", attempts=5)).sample(ASKED, 1)
     assert waits[:4] == [0.5, 1.0, 2.0, 4.0]

@@ -1,0 +1,108 @@
+"""An OpenAI-compatible endpoint: where and how to ask, and when to ask again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from tenacity import RetryCallState
+
+from adaptive_middleware.errors import SamplerError
+from adaptive_middleware.types import Request
+
+_BUSY, _LONGEST_WAIT = (408, 409, 425, 429), 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how to ask: `base_url` ends before `/chat/completions`; `key` is sent as a bearer token if not empty.
+
+    `logprobs` asks for the tokens' log-probabilities. `timeout` is in seconds, for one request; `attempts` >= 1 counts the first one, too.
+    """
+
+    base_url: str
+    model: str
+    key: str = ""
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 512
+    logprobs: bool = True
+    timeout: float = 600.0
+    attempts: int = 6
+
+    @property
+    def url(self) -> str:
+        """The address of chat completions."""
+        return self.base_url.rstrip("/") + "/chat/completions"
+
+    @property
+    def plain_url(self) -> str:
+        """The address of completions of a raw prompt."""
+        return self.base_url.rstrip("/") + "/completions"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of a request with a JSON body."""
+        secret = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        return {"content-type": "application/json", **secret}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How the model samples, as a request's body says it."""
+        return {
+            "model": self.model,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+            **({"logprobs": True} if self.logprobs else {}),
+        }
+
+
+class Busy(Exception):
+    """The endpoint could not answer now; `wait` is what it asked for, in seconds, where it did."""
+
+    def __init__(self, cause: str, wait: float | None = None) -> None:
+        self.wait = wait
+        super().__init__(cause)
+
+
+def messages_of(request: Request) -> list[object]:
+    """The conversation of a request; its text as the user's turn where it has none."""
+    return [*(request.messages or [{"role": "user", "content": request.text}])]
+
+
+def busy(status: int) -> bool:
+    """Whether an HTTP status says to ask again later."""
+    return status in _BUSY or status >= 500
+
+
+def unreachable(url: str, error: Exception) -> Exception:
+    """What to raise for a failed exchange: `SamplerError` for an address that cannot work, else `Busy`."""
+    if isinstance(error, (httpx2.InvalidURL, httpx2.UnsupportedProtocol)):
+        return SamplerError(f"{url!r} is not an address of an endpoint ({error}): give http(s)://host/v1")
+    return Busy(f"{type(error).__name__}: {error}")
+
+
+def seconds(written: str | None) -> float | None:
+    """The seconds of a Retry-After header; None where it is missing or a date."""
+    return float(written) if written is not None and written.strip().isdigit() else None
+
+
+def wait_seconds(state: RetryCallState) -> float:
+    """What the endpoint asked for, else 0.5, 1, 2, 4, ... seconds; never more than a minute."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = error.wait if isinstance(error, Busy) else None
+    return min(0.5 * 2 ** (state.attempt_number - 1) if asked is None else asked, _LONGEST_WAIT)
+
+
+def enough(attempts: int, deadline: float | None) -> Callable[[RetryCallState], bool]:
+    """When not to ask again: after `attempts`, or when the wait would pass the deadline (`time.monotonic()`)."""
+
+    def stop(state: RetryCallState) -> bool:
+        late = deadline is not None and time.monotonic() + wait_seconds(state) >= deadline
+        return late or state.attempt_number >= attempts
+
+    return stop
