@@ -40,7 +40,7 @@ class Chunks:
 
     def _piece(self, chunk: Json) -> Piece:
         choices = chunk["choices"] if "usage" not in chunk else chunk.get("choices") or []
-        usage = _usage(chunk.get("usage"))
+        usage = usage_of(chunk.get("usage"))
         if not choices:
             return Piece(usage=usage, tokens=0, raw=chunk)
         choice = choices[0]
@@ -48,7 +48,7 @@ class Chunks:
         for part in delta.get("tool_calls") or ():
             self._part(part)
         text = str(delta.get("content") or choice.get("text") or "")
-        logprobs = _logprobs(choice.get("logprobs"))
+        logprobs = tokens_of(choice.get("logprobs"))
         reason = choice.get("finish_reason")
         calls = self._whole_calls() if reason is not None else ()
         silent = 0 if not (text or logprobs or delta.get("tool_calls")) else None
@@ -75,7 +75,7 @@ def _call(name: str, arguments: str, name_of_call: str | None) -> ToolCall:
     return ToolCall(name, found, name_of_call)
 
 
-def _usage(written: Json | None) -> Usage | None:
+def usage_of(written: Json | None) -> Usage | None:
     """The provider's counts, whatever they are: whether they can be believed is for the reading to say."""
     if not isinstance(written, Mapping):
         return None
@@ -91,8 +91,8 @@ def _count(value: object) -> int:
     return int(value) if abs(value) < 1e18 else -1
 
 
-def _logprobs(written: Json | None) -> tuple[float, ...]:
-    """Of chat completions (`content`) or of plain ones (`token_logprobs`)."""
+def tokens_of(written: Json | None) -> tuple[float, ...]:
+    """Log-probabilities of the tokens of a choice, of chat completions (`content`) or of plain ones (`token_logprobs`)."""
     if not written:
         return ()
     tokens: Sequence[Any] = written.get("content") or ()
