@@ -147,6 +147,8 @@ class StepStreamer:
         todo = [one for one in streams if not one.reading.ended and not until(one.reading)]
         if not todo:
             return
+        for stream in todo:
+            stream.moved = None  # the time since its last turn was ours, not the provider's
         pool = ThreadPoolExecutor(min(len(todo), self.max_concurrency), thread_name_prefix="adaptive-stream")
         futures = {pool.submit(stream.read, until): stream for stream in todo}
         try:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from adaptive_middleware.errors import NotStreaming, SamplerError
+from adaptive_middleware.sampling import streams
 from adaptive_middleware.sampling.astreams import AsyncStepStreamer
 from adaptive_middleware.sampling.reading import Piece
 from adaptive_middleware.sampling.streams import StepStreamer
@@ -204,6 +205,43 @@ async def test_a_silent_stream_ends_with_a_typed_error_and_its_cost(streamer: Ma
     assert path.error == "StreamStalled: no piece of the streamed answer in 0.1 s"
     assert path.usage.completion_tokens == 2
     await closes(world)
+
+
+async def test_time_between_two_turns_is_not_silence_of_the_provider(streamer: Made) -> None:
+    both, _ = streamer("one\n\n", "two\n\n", 0.05, "three", STOP, idle=0.2, max_concurrency=1)
+    paths = await both.advance(await both.begin(3))
+    await asyncio.sleep(0.3)
+    assert [path.error for path in await both.advance(paths)] == [None] * 3
+
+
+async def test_a_time_out_of_the_provider_is_its_own_error(streamer: Made) -> None:
+    both, _ = streamer("one", TimeoutError("of the provider"))
+    assert (await both.all_steps())[-1].error == "TimeoutError: of the provider"
+
+
+def test_an_answer_that_was_dropped_is_not_asked_for_by_a_thread_that_comes_late() -> None:
+    world = World(("one", STOP))
+    streamer = StepStreamer(world.source)
+    paths = streamer.begin(ASKED, 1)
+    streamer.drop(ASKED, paths)
+    (path,) = streamer.advance(ASKED, paths)
+    assert (world.opened, path.done, path.usage) == (0, False, Usage())
+
+
+def test_an_interrupted_wait_closes_every_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    world = World(("one\n\n", "two\n\n", "three", STOP))
+    streamer = StepStreamer(world.source)
+    paths = streamer.advance(ASKED, streamer.begin(ASKED, 2))
+    monkeypatch.setattr(streams, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        streamer.advance(ASKED, paths)
+    for thread in threading.enumerate():
+        if thread.name.startswith("adaptive-stream"):
+            thread.join(5)
+    assert (world.opened, world.closed) == (2, 2)
 
 
 async def closes(world: World) -> None:
