@@ -89,8 +89,10 @@ class StreamServer:
                 found = self.scripts[body["model"]]
                 await self._play(found(body) if callable(found) else found, reader, writer)
         finally:
-            self.open -= 1
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            self.open -= 1
 
     async def _read(self, reader: asyncio.StreamReader) -> dict[str, Any]:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()

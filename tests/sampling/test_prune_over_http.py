@@ -124,8 +124,17 @@ async def test_1000_calls_at_once_leave_no_task_no_connection_and_no_descriptor(
         assert {outcome.chosen.text for outcome in outcomes} == {"".join(GOOD)}
         assert asyncio.all_tasks() == tasks
         assert (server.open, len(server.asked)) == (0, 2002)
-        gc.collect()
-        assert descriptors() <= files
+        assert await fewest_descriptors(files) <= files
+
+
+async def fewest_descriptors(enough: int) -> int:
+    """The descriptors of this process, the server's too, which its thread may be about to close."""
+    gc.collect()
+    for _ in range(200):
+        if descriptors() <= enough:
+            break
+        await asyncio.sleep(0.01)
+    return descriptors()
 
 
 async def test_after_many_cancelled_streams_the_pool_is_healthy(server: StreamServer) -> None:
@@ -145,8 +154,7 @@ async def test_after_many_cancelled_streams_the_pool_is_healthy(server: StreamSe
         assert [await one_call(streamer) for _ in range(12)] == ["".join(GOOD)] * 12
         await until_closed(server)
         assert (asyncio.all_tasks(), server.open) == (tasks, 0)
-        gc.collect()
-        assert descriptors() <= files
+        assert await fewest_descriptors(files) <= files
 
 
 async def one_call(streamer: AsyncStepStreamer) -> str:
