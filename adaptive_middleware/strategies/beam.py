@@ -54,7 +54,7 @@ class beam:  # noqa: N801 - reads as a word, like the policies
                 going = [path for path in paths if not path.ended]
                 judged = (yield from judging.candidates(request, going, notes, partial=True)) if going else []
                 kept, width = self._keep(judged)
-                state = replace(state, dropped=(*state.dropped, *(one for one in judged if one not in kept)))
+                state = replace(state, dropped=(*state.dropped, *_lost(judged, kept)))
         except NotContinuing as error:
             return (yield from self._pruned(request, error, notes))
         except BudgetError as error:
@@ -139,6 +139,12 @@ def _with_lineage(parents: Sequence[Path], grown: Sequence[Path], fanout: int) -
         given += 1
         whole.append(replace(path, usage=parents[at].usage + path.usage))
     return whole
+
+
+def _lost(judged: Sequence[Candidate], kept: Sequence[Candidate]) -> list[Candidate]:
+    """Those not kept, by identity: two beams may be equal."""
+    going_on = {id(one) for one in kept}
+    return [one for one in judged if id(one) not in going_on]
 
 
 def _closed(judging: Judging, state: State, kept: Sequence[Candidate], notes: Notes) -> State:

@@ -47,3 +47,16 @@ def test_at_the_step_limit_the_best_open_answer_is_returned_as_cut_off() -> None
     outcome = run(beam(4, 2, "fixed", max_steps=2)(REQUEST), Ports(sampler, Sum(), extender=sampler))
     assert outcome.chosen.finish_reason == "length"
     assert any("no answer was finished" in cause for cause in outcome.degraded)
+
+
+class Same(Digits):
+    """Continues every path by the same step."""
+
+    def extend(self, request: Request, paths: Sequence[Path], fanout: int) -> list[Path]:
+        grown = [(*path.steps, "1") for path in paths for _ in range(fanout)]
+        return [Path(s, done=len(s) == 3, usage=Usage(completion_tokens=1)) for s in grown]
+
+
+def test_equal_beams_that_are_pruned_are_reported_each() -> None:
+    outcome = run(beam(4, 2, "fixed")(REQUEST), Ports(Same(), Sum(), extender=Same()))
+    assert len(outcome.dropped) == 4 - 2 + 4 - 2
