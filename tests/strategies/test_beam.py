@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from adaptive_middleware.engine import run
 from adaptive_middleware.ports import Ports
 from adaptive_middleware.strategies.beam import beam
+from adaptive_middleware.strategies.guards import within
 from adaptive_middleware.types import Path, Request, StepScores, Usage
 
 
@@ -60,3 +61,11 @@ class Same(Digits):
 def test_equal_beams_that_are_pruned_are_reported_each() -> None:
     outcome = run(beam(4, 2, "fixed")(REQUEST), Ports(Same(), Sum(), extender=Same()))
     assert len(outcome.dropped) == 4 - 2 + 4 - 2
+
+
+def test_no_path_is_continued_once_the_token_budget_is_spent() -> None:
+    sampler = Digits()
+    flow = within(beam(4, 2, "fixed")(REQUEST), tokens=8)
+    outcome = run(flow, Ports(sampler, Sum(), extender=sampler))
+    assert outcome.usage.completion_tokens == 8
+    assert any("TokensExceeded" in cause for cause in outcome.degraded)
