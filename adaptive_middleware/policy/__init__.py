@@ -8,6 +8,7 @@ The classes have lower-case names because they read as words in code and configu
 from adaptive_middleware.policy.agreement import agreement, stays_leader
 from adaptive_middleware.policy.allocate import allocate
 from adaptive_middleware.policy.difficulty import instance_adaptive, samples_needed
+from adaptive_middleware.policy.dominated import dominated
 from adaptive_middleware.policy.early_stopping import early_stopping
 from adaptive_middleware.policy.fixed import fixed
 from adaptive_middleware.policy.gain import gain
@@ -21,6 +22,7 @@ __all__ = [
     "Prices",
     "agreement",
     "allocate",
+    "dominated",
     "draw_cost",
     "early_stopping",
     "fixed",

@@ -138,6 +138,7 @@ class _Limits:
             effect = self._granted(effect)
         elif isinstance(effect, (Advance, Extend)):
             self._in_time("to read open answers on")
+            self._not_spent(effect)
         answer: Any = yield effect
         if isinstance(effect, _PAID):
             self._count(_settled(effect, answer))
@@ -151,6 +152,11 @@ class _Limits:
         if self.deadline is not None and self.clock() >= self.deadline:
             message = f"no time left {what}"
             raise DeadlineExceeded(message)
+
+    def _not_spent(self, effect: Advance | Extend) -> None:
+        if isinstance(effect, Extend) and self.tokens is not None and self.spent >= self.tokens:
+            message = f"{self.spent} of {self.tokens} tokens are spent; no path is continued"
+            raise TokensExceeded(message)
 
     def _granted(self, effect: Sample | Begin) -> Sample | Begin:
         if self.tokens is None:
