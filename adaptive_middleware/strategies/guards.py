@@ -12,7 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adaptive_middleware.effects import Advance, Begin, Drop, Effect, Extend, Flow, Follow, Sample, Score
-from adaptive_middleware.errors import BudgetError, DeadlineExceeded, SamplerError, TokensExceeded
+from adaptive_middleware.errors import (
+    BudgetError,
+    DeadlineExceeded,
+    NotContinuing,
+    NotStreaming,
+    SamplerError,
+    TokensExceeded,
+)
 from adaptive_middleware.types import Outcome, Path, Request, StepScores, Usage
 
 
@@ -109,9 +116,9 @@ class _Watch:
     def _instead(self, effect: Effect[Any], error: Exception) -> list[Any] | None:
         """What the strategy gets in place of an answer, so that it can go on; None when it cannot."""
         cause = f"{type(error).__name__}: {error}"
-        over = isinstance(error, BudgetError)
+        over = isinstance(error, (BudgetError, NotContinuing, NotStreaming))
         match effect:
-            case Score(_, paths) if self.drawn or not over:
+            case Score(_, paths) if self.drawn or not isinstance(error, BudgetError):
                 return [StepScores(rejected=cause)] * len(paths)
             case Sample(_, n) | Begin(_, n) if self.drawn and not over:
                 return [Path(error=cause, usage=Usage(requests=1))] * n
