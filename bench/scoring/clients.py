@@ -9,11 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
-from adaptive_middleware.scoring.device import Device
 from adaptive_middleware.scoring.rows import Row
 from bench.scoring.costs import floor_ms
 from bench.scoring.measure import Scale
-from bench.scoring.ways import Engine
+from bench.scoring.ways import Computing, Engine
 from bench.scoring.workload import Setting, Workload, workload
 
 Ask = Callable[[Row], object]
@@ -53,7 +52,7 @@ class Served:
 class Locked:
     """A lock around the model: one client after the other."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Computing) -> None:
         self._device, self._lock = device, threading.Lock()
 
     def __call__(self, row: Row) -> object:
@@ -73,8 +72,9 @@ class Batch:
 class Timer:
     """Batches by the clock: each is scored 5 ms after its first row came."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Computing, pause: Callable[[float], object] = time.sleep) -> None:
         self._device, self._lock, self._open = device, threading.Lock(), Batch()
+        self._pause = pause
 
     def __call__(self, row: Row) -> object:
         """Score one row, with those that come meanwhile."""
@@ -87,7 +87,7 @@ class Timer:
         return batch.scored.wait()
 
     def _lead(self, batch: Batch) -> None:
-        time.sleep(_WAIT_S)
+        self._pause(_WAIT_S)
         with self._lock:
             self._open = Batch()
         try:
@@ -96,12 +96,12 @@ class Timer:
             batch.scored.set()
 
 
-def queued(device: Device) -> Ask:
+def queued(device: Computing) -> Ask:
     """The engine's own: it takes all that is queued when it is free, without a timer."""
     return lambda row: device.outputs([row])
 
 
-WAYS: tuple[tuple[str, Callable[[Device], Ask]], ...] = (
+WAYS: tuple[tuple[str, Callable[[Computing], Ask]], ...] = (
     ("engine", queued),
     ("5 ms timer", Timer),
     ("lock", Locked),
@@ -147,7 +147,8 @@ def _served(name: str, crowd: Crowd, rounds: Sequence[tuple[float, Sequence[floa
     seconds = sum(wall for wall, _ in rounds)
     waited = sorted(wait for _, waits in rounds for wait in waits)
     steps = crowd.clients * len(rounds)
-    added = [crowd.load.added(step) for step in range(3, crowd.rounds + 2)]
+    load = crowd.load
+    added = [load.added(step) for step in range(3, load.steps + 1)]
     floor = sum(floor_ms(scale.shape, work, scale.peak, scale.dtype.itemsize) for work in added)
     return Served(
         way=name,

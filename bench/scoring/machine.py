@@ -77,14 +77,11 @@ class Machine:
     """Where everything runs, how it is timed, and in words what both are."""
 
     place: torch.device
+    gpu: bool
+    threads: int
     clock: Clock
     about: str
     timed_by: str
-
-    @property
-    def gpu(self) -> bool:
-        """Whether it is a GPU."""
-        return self.place.type == "cuda"
 
 
 def open_machine(device: str, threads: int) -> Machine:
@@ -97,7 +94,7 @@ def open_machine(device: str, threads: int) -> Machine:
         timed = "process CPU time" if threads == 1 else "wall time"
         clock = HostClock(time.process_time if threads == 1 else time.perf_counter)
         about = f"{_processor()}, {threads} thread{'s' * (threads > 1)}, torch {torch.__version__}"
-        return Machine(torch.device("cpu"), clock, about, timed)
+        return Machine(torch.device("cpu"), False, threads, clock, about, timed)
     if not torch.cuda.is_available():
         message = (
             f"--device {device}: torch {torch.__version__} sees no CUDA device here: "
@@ -105,7 +102,7 @@ def open_machine(device: str, threads: int) -> Machine:
         )
         raise ConfigError(message)
     about = f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
-    return Machine(torch.device("cuda"), DeviceClock(_event), about, "CUDA events")
+    return Machine(torch.device("cuda"), True, threads, DeviceClock(_event), about, "CUDA events")
 
 
 def fast_dtype(machine: Machine) -> torch.dtype:
@@ -130,7 +127,8 @@ def gemm(machine: Machine, dtype: torch.dtype, size: int) -> float:
 
 def copied(machine: Machine, count: int) -> float:
     """Bytes per second of a copy within the device's memory, bytes read plus bytes written."""
-    source = torch.randint(0, 255, (count,), dtype=torch.uint8, device=machine.place)
+    random = torch.randint(0, 255, (2**20,), dtype=torch.uint8, device=machine.place)
+    source = random.repeat(count // 2**20)
     target = torch.empty_like(source)
     return 2 * count / _seconds(machine, lambda: target.copy_(source))
 

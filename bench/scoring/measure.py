@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from bench.scoring.costs import Peak, floor_ms, mfu, total
 from bench.scoring.machine import Clock
 from bench.scoring.shapes import Shape
 from bench.scoring.ways import Scored, Way
+from bench.scoring.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +25,11 @@ class Timing:
     way: Way
     rounds: tuple[tuple[float, ...], ...]
     scored: Scored
-    tokens: int | None
 
     @property
     def ms(self) -> float:
         """Median over rounds of all stages together."""
         return statistics.median(map(sum, self.rounds))
-
-    @property
-    def last_ms(self) -> float:
-        """Median over rounds of the last stage."""
-        return statistics.median(stages[-1] for stages in self.rounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +58,7 @@ class Figures:
     mfu: float
     useful_mfu: float
     roofline: float
-    max_abs_dp: float | None
+    max_abs_dp: float
     kv_bytes: int
     rounds: int
 
@@ -85,16 +80,24 @@ def measure(ways: Sequence[Way], clock: Clock, rounds: int) -> list[Timing]:
     return [_timing(way, runs[name], last[name]) for name, way in distinct.items()]
 
 
+def last_batch(timing: Timing, load: Workload) -> Timing:
+    """The last forward of padded rescoring, as the padded batch of whole answers that it is."""
+    way = Way(
+        "padded batch", timing.way.stages, timing.way.rows, timing.way.own[-1:], (load.shared(load.steps),)
+    )
+    return Timing(way, tuple(stages[-1:] for stages in timing.rounds), timing.scored)
+
+
 def _timing(way: Way, rounds: Sequence[tuple[float, ...]], stages: Sequence[Scored]) -> Timing:
     counted = [scored.tokens for scored in stages if scored.tokens is not None]
     expected = [work.tokens for work in way.own]
     if counted and counted != expected:
         message = f"{way.name}: the engine computed {counted} tokens per stage, the formulas say {expected}"
         raise ArithmeticError(message)
-    return Timing(way, tuple(rounds), stages[-1], sum(counted) if counted else None)
+    return Timing(way, tuple(rounds), stages[-1])
 
 
-def figures(case: str, timing: Timing, scale: Scale, dp: float | None) -> Figures:
+def figures(case: str, timing: Timing, scale: Scale, dp: float) -> Figures:
     """The line of one way."""
     way, seconds, shape = timing.way, timing.ms / 1000, scale.shape
     own, useful = total(way.own), total(way.useful)
@@ -143,8 +146,3 @@ class Reference:
         if row not in self._known:
             self._known[row] = probabilities(self._network([row]))
         return self._known[row]
-
-
-def by_name(timings: Iterable[Timing]) -> Mapping[str, Timing]:
-    """Timings under their ways' names."""
-    return {timing.way.name: timing for timing in timings}
