@@ -81,6 +81,7 @@ def measured(report: Report) -> str:
         f"{_title(device, about.shape)}\n\nCommand: `{command(device, about.shape, about.machine.threads)}`\n\n"
         f"{about.machine.about}; {about.dtype}; {about.machine.timed_by}; measured peak {peak}. "
         f"max dp in {report.gate.dtype} on {report.gate.setting}: {report.max_abs_dp:.1e}.\n"
+        + "".join(f"{note}.\n" for note in report.notes)
     )
     goals = [
         (goal.about, _bound(goal), f"{goal.value(report):.3g}", "yes" if goal.met(report) else "no")

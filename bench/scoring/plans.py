@@ -9,7 +9,7 @@ import torch
 from bench.scoring.clients import Crowd
 from bench.scoring.workload import Setting
 
-STANDARD = "standard"
+STANDARD, WHOLE = "standard", "B3"
 GATED = ("padded batch", "packed", "shared prompt", "incremental")
 _ORDER = (
     "incremental",
@@ -75,7 +75,7 @@ def _gpu_cases() -> tuple[Case, ...]:
         for steps in (5, 10, 20, 40)
     )
     return (
-        Case("B3", Setting(16, 256, 512, 4, ragged=True), _ONCE, 7, 16),
+        Case(WHOLE, Setting(16, 256, 512, 4, ragged=True), _ONCE, 7, 16),
         *stepwise,
         Case("B5", Setting(16, 4096, 128, 4, ragged=True), _ONCE, 3, 2),
     )
@@ -86,7 +86,7 @@ def _cpu_cases() -> tuple[Case, ...]:
         Case(f"B4 S={steps}", Setting(8, 256, 128, steps, ragged=True), _STEPWISE, 1) for steps in (8, 16)
     )
     return (
-        Case("B3", Setting(16, 256, 512, 4, ragged=True), _ONCE, 2),
+        Case(WHOLE, Setting(16, 256, 512, 4, ragged=True), _ONCE, 2),
         *stepwise,
         Case("B5", Setting(8, 4096, 128, 4, ragged=True), ("padded batch", "shared prompt"), 1, 1),
     )
@@ -94,7 +94,7 @@ def _cpu_cases() -> tuple[Case, ...]:
 
 def _tiny_cases() -> tuple[Case, ...]:
     setting = Setting(3, 16, 12, 3, ragged=True)
-    return Case("B3", setting, _ONCE, 2, 3), Case("B4 S=3", setting, _STEPWISE, 2, 3)
+    return Case(WHOLE, setting, _ONCE, 2, 3), Case("B4 S=3", setting, _STEPWISE, 2, 3)
 
 
 def _crowds(step: int) -> tuple[Crowd, ...]:

@@ -59,6 +59,7 @@ class Report:
     pairs: tuple[Pair, ...]
     rows: tuple[Figures, ...]
     crowds: tuple[Served, ...]
+    notes: tuple[str, ...]
     seconds: float
 
     @property
@@ -91,6 +92,7 @@ def as_json(report: Report) -> dict[str, object]:
         "peak": {"tflops": short(about.peak.flops / 1e12), "gb_per_s": short(about.peak.bytes / 1e9)},
         "rows": _short(report.rows),
         "clients": _short(report.crowds),
+        "notes": list(report.notes),
         "seconds": round(report.seconds, 1),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,7 +15,8 @@ from adaptive_middleware.scoring.heads import StepModel
 from bench.scoring.clients import Served, serve
 from bench.scoring.machine import Machine, fast_dtype, measure_peak
 from bench.scoring.measure import Figures, Reference, Scale, Timing, figures, last_batch, measure
-from bench.scoring.plans import GATED, STANDARD, Case, Plan, plan
+from bench.scoring.plans import GATED, STANDARD, WHOLE, Case, Plan, plan
+from bench.scoring.pooling import SKIPPED, served, through_http
 from bench.scoring.report import About, Gate, Report, pairs
 from bench.scoring.shapes import Shape, build, precise
 from bench.scoring.ways import WAYS, Engine, Models
@@ -33,6 +35,7 @@ class Bench:
     models: Models
     reference: StepModel
     scale: Scale
+    vllm: str | None
 
     def timings(self, case: Case) -> list[Timing]:
         """The case's ways in turn; on a GPU once before, untimed, at the case's own sizes.
@@ -41,6 +44,8 @@ class Bench:
         """
         load = workload(case.setting)
         ways = [WAYS[name](self.models, load) for name in case.ways]
+        if self.vllm and case.name == WHOLE:
+            ways.append(through_http(self.vllm, load))
         if self.machine.gpu:
             measure(ways, self.machine.clock, 1)
         timings = measure(ways, self.machine.clock, case.rounds)
@@ -76,31 +81,33 @@ def run(shape: Shape, machine: Machine, *, quick: bool, log: Log) -> Report:
     dtype = fast_dtype(machine)
     todo = plan(shape.name, gpu=machine.gpu, quick=quick, dtype=dtype)
     log(f"{shape.name}, {machine.about}, {plain(dtype)}")
-    bench = open_bench(shape, machine, dtype)
-    gate = bench.gate(todo.gate)
-    found = []
-    for case in (todo.standard, *todo.cases):
-        log(f"{case.name}: {case.setting}")
-        found.append((case, bench.timings(case)))
-    crowds = tuple(bench.crowds(todo, log))
-    log("differences to float32, one by one")
-    return Report(
-        about=About(machine, shape.name, quick, plain(dtype), str(todo.standard.setting), bench.scale.peak),
-        gate=gate,
-        pairs=pairs(found[0][1]),
-        rows=tuple(line for case, timings in found for line in bench.lines(case, timings)),
-        crowds=crowds,
-        seconds=time.perf_counter() - started,
-    )
+    with opened(shape, machine, dtype, rival=bool(todo.cases), log=log) as bench:
+        gate = bench.gate(todo.gate)
+        found = []
+        for case in (todo.standard, *todo.cases):
+            log(f"{case.name}: {case.setting}")
+            found.append((case, bench.timings(case)))
+        crowds = tuple(bench.crowds(todo, log))
+        log("differences to float32, one by one")
+        rows = tuple(line for case, timings in found for line in bench.lines(case, timings))
+        peak, vllm = bench.scale.peak, bench.vllm
+    about = About(machine, shape.name, quick, plain(dtype), str(todo.standard.setting), peak)
+    notes = (SKIPPED,) if todo.cases and not vllm else ()
+    return Report(about, gate, pairs(found[0][1]), rows, crowds, notes, time.perf_counter() - started)
 
 
-def open_bench(shape: Shape, machine: Machine, dtype: torch.dtype) -> Bench:
-    """The models of a shape; the peak is measured before they take memory, and every way is run once."""
+@contextmanager
+def opened(shape: Shape, machine: Machine, dtype: torch.dtype, *, rival: bool, log: Log) -> Iterator[Bench]:
+    """The models of a shape, and a rival that serves the same.
+
+    The peak is measured before they take memory, and every way is run once.
+    """
     scale = Scale(shape, measure_peak(machine, dtype), dtype)
     network = build(shape, machine.place, dtype)
     models = Models(network, engine_of(network))
     measure([make(models, workload(_WARM)) for make in WAYS.values()], machine.clock, 1)
-    return Bench(machine, models, precise(network), scale)
+    with served(network, log) if rival else nullcontext() as vllm:
+        yield Bench(machine, models, precise(network), scale, vllm)
 
 
 def engine_of(network: StepModel) -> Engine:

@@ -15,7 +15,7 @@ from transformers.initialization import no_init_weights
 from adaptive_middleware.scoring.heads import StepModel
 
 VOCABULARY = 1024
-SEPARATOR = 0
+SEPARATOR = 1
 """The token that ends a step; no other token of a workload is it."""
 _LONGEST = 16384
 

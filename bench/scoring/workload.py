@@ -52,7 +52,7 @@ class Workload:
     @property
     def apart(self) -> Workload:
         """The same answers behind prompts that differ in their first token."""
-        prompts = tuple((index + 1, *prompt[1:]) for index, prompt in enumerate(self.prompts))
+        prompts = tuple((SEPARATOR + 1 + index, *prompt[1:]) for index, prompt in enumerate(self.prompts))
         return Workload(prompts, self.answers)
 
     def rows(self, steps: int) -> list[Row]:
@@ -119,7 +119,7 @@ def cut(length: int, parts: int) -> list[int]:
 
 
 def _tokens(random: Random, count: int) -> Ids:
-    return tuple(random.choices(range(1, VOCABULARY), k=count))
+    return tuple(random.choices(range(SEPARATOR + 1, VOCABULARY), k=count))
 
 
 def _row(prompt: Ids, steps: Sequence[Ids]) -> Row:

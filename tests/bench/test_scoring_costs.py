@@ -3,7 +3,7 @@ import random
 import pytest
 
 from bench.scoring.costs import Peak, Work, branched, floor_ms, flops, mfu, padded, separate, span, total
-from bench.scoring.shapes import SHAPES
+from bench.scoring.shapes import SEPARATOR, SHAPES
 from bench.scoring.workload import Setting, Workload, cut, workload
 
 PEAK = Peak(790e12, 3.0e12)
@@ -94,7 +94,7 @@ def test_ragged_answers_have_the_mean_length_and_end_every_step_with_the_separat
     assert max(tails) <= 768
     assert load.padded(5).tokens > load.alone(5).tokens
     for row in load.rows(5):
-        assert [place for place, token in enumerate(row.ids) if token == 0] == list(row.positions)
+        assert [place for place, token in enumerate(row.ids) if token == SEPARATOR] == list(row.positions)
 
 
 def test_rows_grow_by_whole_steps_and_prompts_apart_share_no_prefix() -> None:
