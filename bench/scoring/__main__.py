@@ -16,7 +16,10 @@ SHAPES = ("tiny", "135m", "1.5b", "7b")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; 1 when the device is not there."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.quick and options.write:
+        parser.error("--write keeps full tables: leave out --quick")
     from bench.scoring import page  # noqa: PLC0415 - `--help` needs no torch
     from bench.scoring.machine import open_machine  # noqa: PLC0415
     from bench.scoring.report import as_json  # noqa: PLC0415

@@ -26,9 +26,11 @@ shapes; nothing is downloaded. Each block below is written by the command in it.
   the same of the useful tokens.
 - *roofline*: the least possible time of the useful work, stage by stage the larger of its operations at the measured rate
   and the weights read once at the measured bandwidth, over the time taken.
-- *max dp*: the largest difference of probabilities to float32 one by one with the same weights, in the number format of the block.
+- *max dp*: the largest difference of probabilities to float32 one by one with the same weights, in the number
+  format of the block, over the first answers of the case.
 - *rescoring* scores everything again after each step; its last forward is also the padded batch of the standard case.
-- B3 whole answers; B4 step by step; B5 a long agent prompt; B6 clients that ask for one step at the same moment.
+- B3 whole answers; B4 step by step; B5 a long agent prompt; B6 clients that ask for one step at the same moment,
+  wall time, on devices that keep what was before: the engine's own batching, batches closed by a timer, a lock.
 """
 _COLUMNS = (
     "ms", "ms/step", "tokens", "tokens/s", "useful tokens/s", "answers/s", "MFU", "useful MFU", "roofline",
@@ -65,7 +67,7 @@ def absent(device: str, shape: str) -> str:
         for case in (todo.standard, *todo.cases)
         for way in dict.fromkeys(case.ways)
     ]
-    goals = [(goal.about, _bound(goal), _ABSENT, "") for goal in targets.of(device, shape)]
+    goals = [(goal.about, _bound(goal), _ABSENT, "") for goal in targets.of(device, shape, quick=False)]
     rows = [(case, way, _ABSENT, *[""] * (len(_COLUMNS) - 1)) for case, way in cases]
     crowds = [(str(one.clients), way, _ABSENT, *[""] * 4) for one in todo.crowds for way, _ in SERVED]
     head = f"{_title(device, shape)}\n\nNot run. Command: `{command(device, shape, 1)}`\n"
@@ -85,7 +87,7 @@ def measured(report: Report) -> str:
     )
     goals = [
         (goal.about, _bound(goal), f"{goal.value(report):.3g}", "yes" if goal.met(report) else "no")
-        for goal in targets.of(device, about.shape)
+        for goal in targets.of(device, about.shape, quick=about.quick)
     ]
     ratios = [(pair.name, f"{pair.time:.2f}", f"{pair.tokens:.2f}") for pair in report.pairs]
     return head + _tables(goals, ratios, list(map(_cells, report.rows)), list(map(_client, report.crowds)))

@@ -167,7 +167,7 @@ def test_writing_replaces_one_block_and_leaves_the_others(tmp_path: Path, gpu_li
     again = page.rewritten(new, "cuda", "7b", page.absent("cuda", "7b"))
     assert again == old
     file = tmp_path / "R.md"
-    assert main(["--shape", "tiny", "--quick", "--write", str(file)]) == 0
+    assert main(["--shape", "tiny", "--write", str(file)]) == 0
     assert file.read_text(encoding="utf-8").endswith("<!-- end of cpu tiny -->\n")
 
 
@@ -188,12 +188,25 @@ def test_the_page_says_not_run_exactly_as_the_plans_say() -> None:
 
 def test_targets_are_read_from_the_lines_they_name(gpu_like: Report) -> None:
     lines = {(line.case.partition(":")[0], line.way): line for line in gpu_like.rows}
-    by_about = {goal.about: goal for goal in targets.of("cuda", "7b")}
+    by_about = {goal.about: goal for goal in targets.of("cuda", "7b", quick=False)}
     assert by_about["MFU of B3, shared prompt"].value(gpu_like) == lines["B3", "shared prompt"].mfu
     worst = by_about["incremental step over its floor, worst of B4"]
     assert worst.value(gpu_like) == 1 / lines["B4 S=3", "incremental"].roofline
     assert not worst.met(gpu_like)
     assert by_about["max dp, bfloat16"].met(gpu_like)
+
+
+def test_a_quick_run_shows_the_targets_that_need_no_full_table(gpu_like: Report) -> None:
+    quick = replace(gpu_like, rows=())
+    shown = targets.of("cuda", "7b", quick=True)
+    assert [goal.about for goal in shown] == ["max dp, bfloat16"]
+    assert shown[0].met(quick)
+
+
+def test_a_quick_run_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--shape", "tiny", "--quick", "--write"])
+    assert "leave out --quick" in capsys.readouterr().err
 
 
 def test_the_command_line_names_the_shapes_there_are() -> None:
