@@ -10,6 +10,9 @@ from adaptive_middleware.scoring.attention import Group
 from adaptive_middleware.scoring.packing import Segment
 
 _WASTE = 1.25
+_MOST = (
+    1 << 18
+)  # queries times keys of a group: beyond that its scores leave the cache, and two groups are faster
 
 
 def groups(segments: Sequence[Segment], place: torch.device) -> list[Group]:
@@ -23,7 +26,8 @@ def groups(segments: Sequence[Segment], place: torch.device) -> list[Group]:
     useful = 0
     for index in order:
         own = _work(*_size(segments[index]))
-        if found and _padded(segments, [*found[-1], index]) <= _WASTE * (useful + own):
+        padded = _padded(segments, [*found[-1], index]) if found else 0
+        if found and padded <= min(_WASTE * (useful + own), max(_MOST, own)):
             found[-1].append(index)
             useful += own
         else:
