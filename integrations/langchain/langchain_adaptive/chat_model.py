@@ -20,13 +20,14 @@ from pydantic import Field, model_validator
 
 from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.middleware import Middleware
+from adaptive_middleware.sampling.shown import Shown
 from adaptive_middleware.steps import Boundary
 from adaptive_middleware.types import Outcome, Path, Request
 from langchain_adaptive.call import Call
 from langchain_adaptive.delegation import DelegatingChatModel
 from langchain_adaptive.requests import STREAMING, Origin, inner_arguments, to_request
 from langchain_adaptive.sampler import ChatSampler
-from langchain_adaptive.streaming import Shown, streams, without_stream
+from langchain_adaptive.streaming import last_chunk, live_chunks, streams, without_stream
 
 RunManager = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
 
@@ -161,18 +162,19 @@ class AdaptiveChatModel(DelegatingChatModel):
         seen = self.middleware.stream(without_stream(request), call.sampler, streamer=call.streamer())
         with closing(cast("Generator[Path | Outcome]", seen)) as watched:
             for one in watched:
-                yield from shown.more(one)
-        yield from shown.end(call.result)
+                yield from live_chunks(shown.more(one))
+        complete = shown.complete()
+        yield last_chunk(call.result(shown.outcome), shown=complete)
 
     async def _ashown(self, request: Request) -> AsyncGenerator[ChatGenerationChunk, None]:
         call, shown = self._call(request, None), Shown()
         seen = self.middleware.astream(without_stream(request), call.sampler, streamer=call.astreamer())
         async with aclosing(seen) as watched:
             async for one in watched:
-                for chunk in shown.more(one):
+                for chunk in live_chunks(shown.more(one)):
                     yield chunk
-        for chunk in shown.end(call.result):
-            yield chunk
+        complete = shown.complete()
+        yield last_chunk(call.result(shown.outcome), shown=complete)
 
     def _request(
         self,

@@ -72,6 +72,9 @@ def _source(chosen: Path, results: list[ChatResult]) -> tuple[ChatResult, ChatGe
                 return result, generation
     if isinstance(chosen.raw, ChatGeneration):
         return ChatResult(generations=[chosen.raw]), chosen.raw
+    if chosen.error is not None:
+        message = f"the chosen answer failed: {chosen.error}"
+        raise SamplerError(message)
     message = (
         f"a path was chosen whose raw is {chosen.raw!r}, not a generation: return a path as it was drawn"
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -12,9 +12,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-from adaptive_middleware.errors import SamplerError
-from adaptive_middleware.sampling.reading import Open, Reading
-from adaptive_middleware.types import Outcome, Path, Request
+from adaptive_middleware.sampling.reading import Piece
+from adaptive_middleware.types import Request
 from langchain_adaptive.chunks import closing_chunk
 
 _ABOUT_USAGE = frozenset({"stream_usage", "stream_options"})
@@ -53,53 +52,22 @@ def only_chunk(result: ChatResult) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=chunk)
 
 
-@dataclass(slots=True)
-class Shown:
-    """What the caller of a stream has seen: the inner model's own chunks of the followed answer, without their usage."""
+def live_chunks(pieces: Sequence[Piece]) -> list[ChatGenerationChunk]:
+    """The inner model's own chunks in `pieces`, as copies without usage: that of all answers comes in the last chunk."""
+    return [_without_usage(piece.raw) for piece in pieces if isinstance(piece.raw, ChatGenerationChunk)]
 
-    outcome: Outcome = field(init=False)
-    reading: Reading | None = None
-    pieces: int = 0
-    broken: str | None = None
 
-    def more(self, seen: Path | Outcome) -> list[ChatGenerationChunk]:
-        """What the followed path has grown by; nothing of one that failed. The outcome is kept for the end."""
-        if isinstance(seen, Outcome):
-            self.outcome = seen
-            return []
-        if isinstance(seen.raw, Open) and seen.raw.reading is not self.reading:
-            self._nothing_yet("another answer was followed")
-            self.reading = seen.raw.reading
-        self.broken = seen.error
-        if self.reading is None or self.broken is not None:
-            return []
-        new = self.reading.pieces[self.pieces :]
-        self.pieces += len(new)
-        return [_without_usage(piece.raw) for piece in new if isinstance(piece.raw, ChatGenerationChunk)]
-
-    def end(self, result: Callable[[Outcome], ChatResult]) -> list[ChatGenerationChunk]:
-        """What is missing for the chunks to add up to the outcome's `result`.
-
-        Raises `SamplerError` when another answer was chosen than was shown: that cannot be taken back.
-        """
-        if self.reading is None or self.reading.pieces[-1].raw is not self.outcome.chosen.raw:
-            self._nothing_yet(self.broken or "another one was chosen")
-            return [only_chunk(result(self.outcome))]
-        message = result(self.outcome).generations[0].message
-        usage = message.usage_metadata if isinstance(message, AIMessage) else None
-        told = {name: value for name, value in message.response_metadata.items() if name == "adaptive"}
-        return [closing_chunk(message, usage_metadata=usage, response_metadata=told)]
-
-    def _nothing_yet(self, why: str) -> None:
-        if self.pieces and self.reading is not None:
-            message = (
-                f"the answer broke off after {self.reading.size} characters, which were already shown: {why}"
-            )
-            raise SamplerError(message)
+def last_chunk(result: ChatResult, *, shown: bool) -> ChatGenerationChunk:
+    """The last chunk of a stream: all of `result`, or what its answer's own chunks, `shown` before, do not carry."""
+    if not shown:
+        return only_chunk(result)
+    message = result.generations[0].message
+    usage = message.usage_metadata if isinstance(message, AIMessage) else None
+    told = {name: value for name, value in message.response_metadata.items() if name == "adaptive"}
+    return closing_chunk(message, usage_metadata=usage, response_metadata=told)
 
 
 def _without_usage(chunk: ChatGenerationChunk) -> ChatGenerationChunk:
-    """A copy for the caller; the usage of all answers comes in the last chunk, and that one is ours."""
     message = chunk.message
     if isinstance(message, AIMessageChunk):
         message = message.model_copy(update={"usage_metadata": None, "chunk_position": None})

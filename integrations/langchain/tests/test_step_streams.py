@@ -326,6 +326,8 @@ async def test_an_answer_that_breaks_off_after_it_was_shown_is_an_error(sse: Str
         SamplerError, match=r"broke off after 15 characters, which were already shown: \w+Error"
     ):
         await streamed(adaptive(sse, "reset", FOLLOW), mode)
+    with pytest.raises(SamplerError, match=r"the chosen answer failed: \w+Error"):
+        await invoked(adaptive(sse, "reset", FOLLOW), mode)
 
 
 @MODES
@@ -408,6 +410,16 @@ async def test_content_blocks_and_usage_that_comes_in_parts_are_kept(mode: str) 
     }
     assert (whole.content, whole.usage_metadata) == (message.content, message.usage_metadata)
     assert whole.response_metadata == message.response_metadata
+
+
+async def test_a_strategy_that_returns_a_path_of_its_own_is_told_so() -> None:
+    def inventive(request: Request) -> Flow[Outcome]:
+        yield from Sample(request, 1)
+        return Outcome(chosen=Path(("mine",)))
+
+    model = AdaptiveChatModel(inner=FakeListChatModel(responses=["4"]), middleware=Middleware(inventive))
+    with pytest.raises(SamplerError, match="whose raw is None, not a generation"):
+        await model.ainvoke(QUESTION)
 
 
 class Empty(Silent):
