@@ -94,6 +94,11 @@ class Reading:
         self._usage = piece.usage or self._usage
 
     @property
+    def pieces(self) -> Sequence[Piece]:
+        """The pieces that have come, in order."""
+        return self._pieces
+
+    @property
     def started(self) -> bool:
         """Whether any piece has come."""
         return bool(self._pieces)
@@ -157,6 +162,13 @@ class Reading:
 
     def _path(self, steps: tuple[str, ...], *, logprobs: tuple[float, ...] | None) -> Path:
         return Path(steps, done=False, logprobs=logprobs, usage=self.usage())
+
+
+@dataclass(slots=True, eq=False)
+class Open:
+    """What an open path carries in `raw`: its reading, for whoever shows the provider's own pieces."""
+
+    reading: Reading
 
 
 def _sound(usage: Usage) -> bool:

@@ -36,6 +36,9 @@ class AdaptiveEvent(BaseEvent):
 def reported(outcome: Outcome, kind: type[Response]) -> Response:
     """The chosen response: the model's own object, or a copy that carries the report when there is one."""
     response = outcome.chosen.raw
+    if outcome.chosen.error is not None:
+        message = f"the chosen answer failed: {outcome.chosen.error}"
+        raise SamplerError(message)
     if not isinstance(response, kind):
         message = (
             f"strategy {outcome.strategy!r} chose a path whose raw is {response!r}, not a {kind.__name__}: "
