@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,10 +12,11 @@ from pathlib import Path as FilePath
 from typing import Literal
 
 import httpx2
-from tenacity import AsyncRetrying, Retrying, retry_if_exception_type
+from tenacity import AsyncRetrying, retry_if_exception_type
 
 from adaptive_middleware.errors import CheckpointError, ConfigError
 from adaptive_middleware.scoring import families
+from adaptive_middleware.scoring.background import Background
 from adaptive_middleware.scoring.breaker import Breaker
 from adaptive_middleware.scoring.pooling_reply import READINGS, Reading, Reply, items, scores
 from adaptive_middleware.scoring.replicas import Broken, Lost, Turn, Unavailable, ranked
@@ -85,8 +85,8 @@ class PoolingScorer:
     ) -> None:
         self.id, self.replicas = name, replicas
         self._layout, self._reading, self._window, self._origin = layout, reading, window, origin
-        self._client = httpx2.Client(limits=_LIMITS)
-        self._aclient = httpx2.AsyncClient(limits=_LIMITS)
+        self._background = Background()
+        self._client = httpx2.AsyncClient(limits=_LIMITS)
 
     @property
     def concurrent(self) -> Literal[True]:
@@ -101,25 +101,20 @@ class PoolingScorer:
 
     def score(self, request: Request, paths: Sequence[Path]) -> list[StepScores]:
         """Scores of all paths, over HTTP; blocks."""
-        if not paths:
-            return []
-        rendered, body = self._asked(request, paths)
-        turn = self.replicas.turn(request)
-        try:
-            retrying = Retrying(retry=_AGAIN, stop=turn.enough, wait=turn.wait, reraise=True)
-            return retrying(self._once, turn, rendered, body)
-        except Unavailable as error:
-            raise turn.failure() from error
+        return self._background.submit(self._scored(request, paths)).result()
 
     async def ascore(self, request: Request, paths: Sequence[Path]) -> list[StepScores]:
         """As `score`; the event loop only waits."""
+        return await asyncio.wrap_future(self._background.submit(self._scored(request, paths)))
+
+    async def _scored(self, request: Request, paths: Sequence[Path]) -> list[StepScores]:
         if not paths:
             return []
         rendered, body = await asyncio.to_thread(self._asked, request, paths)
         turn = self.replicas.turn(request)
+        retrying = AsyncRetrying(retry=_AGAIN, stop=turn.enough, wait=turn.wait, reraise=True)
         try:
-            retrying = AsyncRetrying(retry=_AGAIN, stop=turn.enough, wait=turn.wait, reraise=True)
-            return await retrying(self._aonce, turn, rendered, body)
+            return await retrying(self._once, turn, rendered, body)
         except Unavailable as error:
             raise turn.failure() from error
 
@@ -133,19 +128,12 @@ class PoolingScorer:
         }
         return rendered, json.dumps(body).encode()
 
-    def _once(self, turn: Turn, rendered: Rendered, body: bytes) -> list[StepScores]:
-        url, seconds = turn.next()
-        with turn.asking(url, seconds):
-            with _connection():
-                reply = _posted(self._client, self.replicas, url, body, seconds)
-            return self._read(url, rendered, reply)
-
-    async def _aonce(self, turn: Turn, rendered: Rendered, body: bytes) -> list[StepScores]:
+    async def _once(self, turn: Turn, rendered: Rendered, body: bytes) -> list[StepScores]:
         url, seconds = turn.next()
         with turn.asking(url, seconds):
             with _connection():
                 async with asyncio.timeout(seconds):
-                    reply = await _aposted(self._aclient, self.replicas, url, body, seconds)
+                    reply = await _posted(self._client, self.replicas, url, body, seconds)
             return await asyncio.to_thread(self._read, url, rendered, reply)
 
     def _read(self, url: str, rendered: Rendered, reply: Reply) -> list[StepScores]:
@@ -169,19 +157,7 @@ def _connection() -> Iterator[None]:
         raise Lost(message, late=late) from error
 
 
-def _posted(client: httpx2.Client, to: Replicas, url: str, body: bytes, seconds: float) -> Reply:
-    ends, read = time.monotonic() + seconds, bytearray()
-    timeout = httpx2.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
-    with client.stream("POST", f"{url}/pooling", content=body, headers=to.headers, timeout=timeout) as reply:
-        for chunk in reply.iter_raw():
-            _grown(read, chunk)
-            if time.monotonic() > ends:
-                message = f"the reply took longer than {seconds:.3g} seconds"
-                raise TimeoutError(message)
-        return Reply(reply.status_code, bytes(read), reply.headers.get("retry-after"))
-
-
-async def _aposted(client: httpx2.AsyncClient, to: Replicas, url: str, body: bytes, seconds: float) -> Reply:
+async def _posted(client: httpx2.AsyncClient, to: Replicas, url: str, body: bytes, seconds: float) -> Reply:
     read = bytearray()
     timeout = httpx2.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
     async with client.stream(
