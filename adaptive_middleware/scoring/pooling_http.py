@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,7 +53,9 @@ class Replicas:
         """A new call: the question decides which replica is asked first."""
         for url in self.urls:
             self.breakers.setdefault(url, Breaker())
-        return Turn(ranked(self.urls, request.text), self.breakers, self.timeout, request.deadline)
+        named = hashlib.sha256(request.text.encode(errors="surrogatepass")).hexdigest()[:16]
+        order = ranked(self.urls, request.text)
+        return Turn(order, self.breakers, self.timeout, request.deadline, prompt_hash=named)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -133,7 +136,8 @@ class PoolingScorer:
         with turn.asking(url, seconds):
             with _connection():
                 async with asyncio.timeout(seconds):
-                    reply = await _posted(self._client, self.replicas, url, body, seconds)
+                    headers = self.replicas.headers | {"x-prompt-hash": turn.prompt_hash}
+                    reply = await _posted(self._client, headers, url, body, seconds)
             return await asyncio.to_thread(self._read, url, rendered, reply)
 
     def _read(self, url: str, rendered: Rendered, reply: Reply) -> list[StepScores]:
@@ -157,11 +161,13 @@ def _connection() -> Iterator[None]:
         raise Lost(message, late=late) from error
 
 
-async def _posted(client: httpx2.AsyncClient, to: Replicas, url: str, body: bytes, seconds: float) -> Reply:
+async def _posted(
+    client: httpx2.AsyncClient, headers: dict[str, str], url: str, body: bytes, seconds: float
+) -> Reply:
     read = bytearray()
     timeout = httpx2.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
     async with client.stream(
-        "POST", f"{url}/pooling", content=body, headers=to.headers, timeout=timeout
+        "POST", f"{url}/pooling", content=body, headers=headers, timeout=timeout
     ) as reply:
         async for chunk in reply.aiter_raw():
             _grown(read, chunk)

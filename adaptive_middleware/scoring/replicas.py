@@ -45,18 +45,24 @@ def ranked(urls: Sequence[str], text: str) -> list[str]:
     >>> ranked(["http://a", "http://b", "http://c"], "What is 2 + 2?")[0]
     'http://c'
     """
-    return sorted(urls, key=lambda url: hashlib.sha256(f"{url}\0{text}".encode()).digest())
+    return sorted(
+        urls, key=lambda url: hashlib.sha256(f"{url}\0{text}".encode(errors="surrogatepass")).digest()
+    )
 
 
 @dataclass(slots=True)
 class Turn:
-    """One call: the replicas in order, each asked at most twice, until `deadline` (an instant of `clock`)."""
+    """One call: the replicas in order, each asked at most twice, until `deadline` (an instant of `clock`).
+
+    `prompt_hash` is for a proxy in front of replicas that wants to send equal questions to the same one.
+    """
 
     order: Sequence[str]
     breakers: Mapping[str, Breaker]
     timeout: float
     deadline: float | None = None
     clock: Callable[[], float] = time.monotonic
+    prompt_hash: str = ""
     _asked: int = field(default=0, init=False)
     _broken: set[str] = field(default_factory=set, init=False)
     _causes: dict[str, str] = field(default_factory=dict, init=False)

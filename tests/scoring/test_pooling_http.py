@@ -425,3 +425,22 @@ def test_the_client_needs_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "lab/prm@023bb2dca56b", done.stderr
+
+
+async def test_equal_questions_carry_the_same_hash_for_a_proxy_and_any_text_is_taken() -> None:
+    seen: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        seen.append(next(line for line in head.lower().split(b"\r\n") if line.startswith(b"x-prompt-hash")))
+        writer.write(whole_reply(b"{}", status=400))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        one = scorer(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        for text in ("a", "b", "a"):
+            with pytest.raises(ScorerError, match="HTTP 400"):
+                await one.ascore(Request(text), PATHS)
+    assert seen[0] == seen[2] != seen[1]
+    assert one.replicas.turn(Request("\ud800")).order == one.replicas.turn(Request("\ud800")).order
