@@ -507,3 +507,67 @@ async def test_a_model_that_streams_in_async_calls_only_is_read_step_by_step_the
     message = model.invoke(QUESTION)
     assert message.content == "4"
     assert message.response_metadata["adaptive"]["degraded"][0].startswith("NotStreaming: ")
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
+async def test_handlers_of_v3_events_get_every_followed_token_once(sse: StreamServer) -> None:
+    model, handlers = adaptive(sse, "good", FOLLOW), (Tokens(), Tokens())
+    stream = model.stream_events(QUESTION, {"callbacks": [handlers[0]]}, version="v3")
+    assert stream.output.text == "".join(GOOD)
+    awaited = await model.astream_events(QUESTION, {"callbacks": [handlers[1]]}, version="v3")
+    assert (await awaited.output).text == "".join(GOOD)
+    for handler in handlers:
+        assert [token for token in handler.tokens if token] == GOOD
+
+
+@MODES
+async def test_content_blocks_of_version_1_are_those_of_the_bare_model(sse: StreamServer, mode: str) -> None:
+    inner = openai(sse, "call", output_version="v1")
+    model = AdaptiveChatModel(inner=inner, middleware=FOLLOW)
+    bare = joined(list(inner.stream(QUESTION)))
+    whole, message = joined(await streamed(model, mode)), await invoked(model, mode)
+    assert whole.content == bare.content
+    assert whole.content_blocks == bare.content_blocks
+    assert [block["type"] for block in message.content_blocks] == ["text", "tool_call"]
+    assert message.text == whole.text == "I greet."
+
+
+async def test_calls_cancelled_at_any_moment_leave_nothing_behind(sse: StreamServer) -> None:
+    model = adaptive(sse, "good", PRUNE)
+    await model.ainvoke(QUESTION)
+    assert await asyncio.to_thread(closed, sse)
+    before = asyncio.all_tasks()
+    for turn in range(8):
+        calls = [asyncio.create_task(model.ainvoke(QUESTION)) for _ in range(5)]
+        await asyncio.sleep(0.004 * turn)
+        for call in calls[1:]:
+            call.cancel()
+        first, *_ = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(first, AIMessage)
+    assert await asyncio.to_thread(closed, sse)
+    assert asyncio.all_tasks() == before
+
+
+class Cut(Silent):
+    """A model that says in its provider's words that it was cut off."""
+
+    said: dict[str, Any]
+
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        yield ChatGenerationChunk(message=AIMessageChunk(content="2 + 2", response_metadata=self.said))
+
+
+@MODES
+@pytest.mark.parametrize(
+    "said", [{"finish_reason": "MAX_TOKENS"}, {"stop_reason": "max_tokens"}, {"status": "incomplete"}]
+)
+async def test_an_answer_that_was_cut_off_is_not_a_finished_one(mode: str, said: dict[str, Any]) -> None:
+    seen: list[Path] = []
+
+    def looks(request: Request) -> Flow[Outcome]:
+        outcome = yield from follows(request)
+        seen.append(outcome.chosen)
+        return outcome
+
+    await invoked(AdaptiveChatModel(inner=Cut(said=said), middleware=Middleware(looks)), mode)
+    assert [path.done for path in seen] == [False]
