@@ -54,7 +54,14 @@ def only_chunk(result: ChatResult) -> ChatGenerationChunk:
 
 def live_chunks(pieces: Sequence[Piece]) -> list[ChatGenerationChunk]:
     """The inner model's own chunks in `pieces`, as copies without usage: that of all answers comes in the last chunk."""
-    return [_without_usage(piece.raw) for piece in pieces if isinstance(piece.raw, ChatGenerationChunk)]
+    chunks = [piece.raw for piece in pieces if isinstance(piece.raw, ChatGenerationChunk)]
+    hidden = {"usage_metadata": None, "chunk_position": None}
+    return [
+        ChatGenerationChunk(
+            message=chunk.message.model_copy(update=hidden), generation_info=chunk.generation_info
+        )
+        for chunk in chunks
+    ]
 
 
 def last_chunk(result: ChatResult, *, shown: bool) -> ChatGenerationChunk:
@@ -65,13 +72,6 @@ def last_chunk(result: ChatResult, *, shown: bool) -> ChatGenerationChunk:
     usage = message.usage_metadata if isinstance(message, AIMessage) else None
     told = {name: value for name, value in message.response_metadata.items() if name == "adaptive"}
     return closing_chunk(message, usage_metadata=usage, response_metadata=told)
-
-
-def _without_usage(chunk: ChatGenerationChunk) -> ChatGenerationChunk:
-    message = chunk.message
-    if isinstance(message, AIMessageChunk):
-        message = message.model_copy(update={"usage_metadata": None, "chunk_position": None})
-    return ChatGenerationChunk(message=message, generation_info=chunk.generation_info)
 
 
 def stream_arguments(request: Request) -> dict[str, Any]:

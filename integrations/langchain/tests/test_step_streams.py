@@ -14,13 +14,18 @@ import pytest
 from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import FakeListChatModel, GenericFakeChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, UsageMetadata
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    UsageMetadata,
+)
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_openai import ChatOpenAI
 
 from adaptive_middleware import Middleware
-from adaptive_middleware.effects import Begin, Drop, Flow, Follow, Sample
+from adaptive_middleware.effects import Advance, Begin, Drop, Flow, Follow, Sample
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.policy import fixed
 from adaptive_middleware.strategies.prune import prune
@@ -571,3 +576,31 @@ async def test_an_answer_that_was_cut_off_is_not_a_finished_one(mode: str, said:
 
     await invoked(AdaptiveChatModel(inner=Cut(said=said), middleware=Middleware(looks)), mode)
     assert [path.done for path in seen] == [False]
+
+
+def drops_one(request: Request) -> Flow[Outcome]:
+    kept, other = yield from Begin(request, 2)
+    (other,) = yield from Advance(request, (other,))
+    yield from Drop(request, (other,))
+    path = yield from Follow(request, kept)
+    return Outcome(chosen=path, limit=2)
+
+
+class Cached(Silent):
+    """A model that counts the prompt, and what of it was cached, before it writes."""
+
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        yield _blocks({"type": "text", "text": "One\n\n", "index": 0}, 7, 2)
+        yield _blocks({"type": "text", "text": "two three", "index": 0}, 0, 1)
+        yield _blocks({"type": "text", "text": " four", "index": 0}, 0, 1)
+
+
+@MODES
+async def test_cached_tokens_of_dropped_streams_are_counted(mode: str) -> None:
+    message = await invoked(AdaptiveChatModel(inner=Cached(), middleware=Middleware(drops_one)), mode)
+    assert message.text == "One\n\ntwo three four"
+    # the dropped one was read up to "two three": 14 characters of text are 4 tokens, of which the model counted 3
+    assert message.usage_metadata is not None
+    assert message.usage_metadata["input_tokens"] == 7 + 7
+    assert message.usage_metadata["output_tokens"] == 4 + 4
+    assert message.usage_metadata["input_token_details"]["cache_read"] == 6 + 6
