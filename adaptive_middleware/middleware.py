@@ -38,8 +38,8 @@ class Middleware:
     """Wraps LLM calls: the first rule that accepts a request decides how it is answered.
 
     `strategy` is what every call gets when no rule accepts it (default: one plain call). The scorer and
-    the verifier are shared by all rules and always called from one worker thread, which owns the device:
-    they need not be thread-safe, and the event loop never waits for them.
+    the verifier are shared by all rules and called from one worker thread, so they need not be thread-safe; a
+    `ports.ConcurrentScorer` is called directly. The event loop never waits for them.
     """
 
     def __init__(

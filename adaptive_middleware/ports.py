@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from adaptive_middleware.types import Candidate, Decision, Estimate, Path, Request, State, StepScores, Verdict
 
@@ -108,6 +108,20 @@ class AsyncScorer(Protocol):
 
     async def ascore(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
         """One `StepScores` per path, in order; a path without steps gets the question's score."""
+        ...
+
+
+@runtime_checkable
+class ConcurrentScorer(Scorer, AsyncScorer, Protocol):
+    """A scorer that takes calls from any thread and task at the same moment, and may compute them together.
+
+    It says so by `concurrent`, and is then called directly. Any other scorer is called from one thread, one call
+    after the other.
+    """
+
+    @property
+    def concurrent(self) -> Literal[True]:
+        """That it does."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The one worker thread that owns the scoring device; both drivers reach scorer and verifier through it."""
+"""Scorer and verifier as both drivers reach them: on one worker thread, unless they take calls from any."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from adaptive_middleware.ports import Scorer, Verifier
+from adaptive_middleware.ports import ConcurrentScorer, Scorer, Verifier
 from adaptive_middleware.types import Path, Request, StepScores, Verdict
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Worker:
-    """A scorer and a verifier, called on one thread that is started at first use."""
+    """A scorer and a verifier; what is not concurrent is called on one thread, started at first use."""
 
     def __init__(self, scorer: Scorer | None, verifier: Verifier | None) -> None:
         self._scorer, self._verifier = scorer, verifier
@@ -27,11 +27,15 @@ class Worker:
         return Worker, (self._scorer, self._verifier)
 
     def score(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
-        """Scores from the worker thread; blocks."""
+        """Scores from the worker thread, or from a scorer that takes calls from any; blocks."""
+        if isinstance(self._scorer, ConcurrentScorer):
+            return self._scorer.score(request, paths)
         return self._thread().submit(_present(self._scorer).score, request, paths).result()
 
     async def ascore(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
-        """Scores from the worker thread, without blocking the event loop."""
+        """As `score`, without blocking the event loop."""
+        if isinstance(self._scorer, ConcurrentScorer):
+            return await self._scorer.ascore(request, paths)
         return await self._awaited(_present(self._scorer).score, request, paths)
 
     def verify(self, request: Request, paths: Sequence[Path]) -> Sequence[Verdict]:

@@ -18,6 +18,7 @@ from adaptive_middleware.cli.bench_replay import replay
 from adaptive_middleware.cli.calibrate import calibrate
 from adaptive_middleware.cli.demo import demo
 from adaptive_middleware.cli.finetune import finetune
+from adaptive_middleware.cli.serve_prm import serve_prm
 from adaptive_middleware.errors import AdaptiveError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -30,6 +31,7 @@ app.command("audit")(audit)
 app.command("calibrate")(calibrate)
 app.command("demo")(demo)
 app.command("finetune")(finetune)
+app.command("serve-prm")(serve_prm)
 bench.command("replay")(replay)
 
 
@@ -39,8 +41,9 @@ def root() -> None:
 
 
 _PRM = "torch", "transformers", "safetensors", "peft", "numpy", "scipy", "sklearn"
+_SERVER = "starlette", "uvicorn", "prometheus_client"
 _EXTRAS: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(_PRM, "prm") | {"httpx2": "http", "matplotlib": "report"}
+    dict.fromkeys(_PRM, "prm") | dict.fromkeys(_SERVER, "server") | {"httpx2": "http", "matplotlib": "report"}
 )
 
 

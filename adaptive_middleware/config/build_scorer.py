@@ -39,6 +39,9 @@ def _load_transformers(config: Given, prm: TransformersPrm) -> Scorer:
         dtype=prm.dtype,
         max_length=prm.max_length,
         batch_tokens=prm.batch_tokens,
+        kv_cache_mib=prm.kv_cache_mib,
+        compile=prm.compile,
+        batch_invariant=prm.batch_invariant,
         sha256=prm.sha256_files or prm.sha256,
     )
 

@@ -27,7 +27,16 @@ class TransformersPrm(Model):
         4096, description="Window in tokens; longer inputs lose their first steps."
     )
     batch_tokens: Annotated[int, Field(ge=16, le=10_000_000)] = Field(
-        16_384, description="Most tokens of one forward pass, padding counted."
+        16_384, description="Most tokens of one forward pass."
+    )
+    kv_cache_mib: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        1024, description="Memory for keys and values of prefixes that later steps go on from, in MiB."
+    )
+    compile: Literal["off", "default", "reduce-overhead"] = Field(
+        "off", description="torch.compile of the model; reduce-overhead uses CUDA graphs for small steps."
+    )
+    batch_invariant: bool = Field(
+        False, description="Compute every row alone and from scratch: same scores whatever else is scored."
     )
     sha256: Digest | None = Field(None, description="Digest of the only weights file; any other is refused.")
     sha256_files: Annotated[dict[Text, Digest], Field(min_length=1)] | None = Field(

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as FilePath
+from typing import Literal
 
 import torch
 
 from adaptive_middleware import pretrained
 from adaptive_middleware.checkpoint import Checkpoint
-from adaptive_middleware.errors import CheckpointError, ScorerError
+from adaptive_middleware.errors import CheckpointError
 from adaptive_middleware.scoring import families, heads
+from adaptive_middleware.scoring.computed import Computed, Engine
+from adaptive_middleware.scoring.device import Device
 from adaptive_middleware.scoring.families import Family, Options
 from adaptive_middleware.scoring.rows import Row, render
 from adaptive_middleware.types import Path, Request, StepScores
-
-Forward = Callable[[Sequence[Row]], Sequence[Sequence[float]]]
-"""Rows in, the head's outputs at all their positions out, row after row."""
 
 FAMILIES = ("qwen-math-prm", "skywork-prm", "reasoneval", "math-shepherd", "rlhflow", "judge")
 
@@ -45,27 +46,28 @@ class Opened:
 
 
 class LocalScorer:
-    """The `Scorer` port over a local model; `id` names the model in calibration bundles.
+    """The `Scorer` and `AsyncScorer` ports over a local model; `id` names the model in calibration bundles.
 
-    Rows are ordered by length and padded into batches of at most `batch_tokens` tokens. Rows longer than
-    `window` tokens lose their earliest steps. A pickled scorer is loaded again by `origin`; a deep copy
-    shares the model.
+    Calls from any thread or task at the same moment are computed together by `device`. Rows longer than `window`
+    tokens lose their earliest steps. A pickled scorer is loaded again by `origin`; a deep copy shares the model.
     """
 
-    def __init__(  # noqa: PLR0913 - keywords
+    def __init__(
         self,
         name: str,
         family: Family,
-        forward: Forward,
+        device: Engine,
         *,
         window: int,
-        batch_tokens: int,
         origin: Callable[[], LocalScorer] | None = None,
     ) -> None:
-        self.id = name
-        self._family, self._forward = family, forward
-        self._window, self._batch_tokens = window, batch_tokens
-        self._origin = origin
+        self.id, self.device = name, device
+        self._family, self._window, self._origin = family, window, origin
+
+    @property
+    def concurrent(self) -> Literal[True]:
+        """That calls may come from any thread at the same moment."""
+        return True
 
     def __reduce__(self) -> tuple[Callable[[], LocalScorer], tuple[()]]:
         if self._origin is None:
@@ -82,95 +84,65 @@ class LocalScorer:
         Raises `ScorerError` when the device has not enough memory even for half a batch, or when the
         window has no room for the prompt.
         """
-        return [
-            StepScores(tuple(map(self._family.decode, raw.outputs)), first=raw.first, tokens=raw.tokens)
-            for raw in self.raw(request, paths)
-        ]
+        return [self._decoded(raw) for raw in self.raw(request, paths)]
+
+    async def ascore(self, request: Request, paths: Sequence[Path]) -> list[StepScores]:
+        """As `score`; nothing is done on the event loop but waiting."""
+        return [self._decoded(raw) for raw in await self.araw(request, paths)]
 
     def raw(self, request: Request, paths: Sequence[Path]) -> list[Raw]:
         """The head's outputs for all paths, not decoded; raises as `score` does."""
-        rendered = [render(self._family.layout, request.text, path.steps, self._window) for path in paths]
-        outputs = iter(self._outputs([row for rows, _ in rendered for row in rows]))
-        return [
-            Raw(
-                tuple(output for _ in rows for output in next(outputs)),
-                first,
-                sum(len(row.ids) for row in rows),
-            )
-            for rows, first in rendered
-        ]
+        rendered = self._rendered(request, paths)
+        return _raw(rendered, self.device.outputs([row for rows, _ in rendered for row in rows]))
 
-    def _outputs(self, rows: Sequence[Row]) -> list[Sequence[Sequence[float]]]:
-        """For each row the head's outputs at its positions."""
-        outputs: list[Sequence[Sequence[float]]] = [()] * len(rows)
-        for batch in _batches([len(row.ids) for row in rows], self._batch_tokens):
-            values = self._careful([rows[index] for index in batch])
-            for index in batch:
-                count = len(rows[index].positions)
-                outputs[index], values = values[:count], values[count:]
-        return outputs
+    async def araw(self, request: Request, paths: Sequence[Path]) -> list[Raw]:
+        """As `raw`."""
+        rendered = await asyncio.to_thread(self._rendered, request, paths)
+        computed = self.device.submit([row for rows, _ in rendered for row in rows])
+        return _raw(rendered, await asyncio.wrap_future(computed))
 
-    def _careful(self, rows: Sequence[Row]) -> Sequence[Sequence[float]]:
-        """The outputs of one batch, by halves when the device ran out of memory."""
-        try:
-            return self._checked(rows)
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-        half = len(rows) // 2
-        try:
-            return [output for part in (rows[:half], rows[half:]) if part for output in self._checked(part)]
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            tokens = max(len(row.ids) for row in rows)
-            message = f"no memory to score {len(rows)} rows of up to {tokens} tokens by halves: lower batch_tokens or max_length"
-            raise ScorerError(message) from error
+    def _rendered(self, request: Request, paths: Sequence[Path]) -> list[tuple[list[Row], int]]:
+        return [render(self._family.layout, request.text, path.steps, self._window) for path in paths]
 
-    def _checked(self, rows: Sequence[Row]) -> Sequence[Sequence[float]]:
-        outputs = self._forward(rows)
-        expected = sum(len(row.positions) for row in rows)
-        if len(outputs) != expected:
-            message = (
-                f"the model gave {len(outputs)} outputs for {expected} steps: please report this as a bug"
-            )
-            raise ScorerError(message)
-        return outputs
+    def _decoded(self, raw: Raw) -> StepScores:
+        return StepScores(tuple(map(self._family.decode, raw.outputs)), first=raw.first, tokens=raw.tokens)
 
 
-def _batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:
-    """Indices grouped by falling length so that rows x longest <= `tokens`, one row at least.
-
-    >>> _batches([2, 9, 3, 8], 18)
-    [[1, 3], [2, 0]]
-    """
-    batches: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= tokens:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches
+def _raw(rendered: Sequence[tuple[Sequence[Row], int]], computed: Computed) -> list[Raw]:
+    found, at = [], 0
+    for rows, first in rendered:
+        end = at + len(rows)
+        outputs = tuple(output for outputs in computed.outputs[at:end] for output in outputs)
+        found.append(Raw(outputs, first, sum(computed.tokens[at:end])))
+        at = end
+    return found
 
 
 def load_scorer(  # noqa: PLR0913 - one keyword per setting of `prm` in the configuration
     model: str | FilePath, *, family: str | None = None, device: str = "cpu", dtype: str = "float32",
     max_length: int = 4096, batch_tokens: int = 16384, sha256: str | Mapping[str, str] | None = None,
+    kv_cache_mib: int = 1024, compile: str = "off", batch_invariant: bool = False,  # noqa: A002
 ) -> LocalScorer:  # fmt: skip
     """Load a process reward model from a folder, or by its hub name.
 
     `family` is one of `FAMILIES`; without it, `adaptive_family.name` in the model's config.json or the
     names of its tensors decide. `dtype` is float32, bfloat16 or float16 and concerns the trunk.
-    `max_length` is the longest row in tokens, `batch_tokens` the most padded tokens computed at once.
+    `max_length` is the longest row in tokens, `batch_tokens` the most tokens computed at once, `kv_cache_mib` the
+    room for keys and values of prefixes. `compile` and `batch_invariant` are those of `device.Device`.
     `sha256` is described in `checkpoint.open_checkpoint`. Raises `CheckpointError` and `ConfigError`.
     """
     origin = partial(
         load_scorer, model, family=family, device=device, dtype=dtype, max_length=max_length,
-        batch_tokens=batch_tokens, sha256=sha256,
+        batch_tokens=batch_tokens, sha256=sha256, kv_cache_mib=kv_cache_mib, compile=compile,
+        batch_invariant=batch_invariant,
     )  # fmt: skip
     opened = open_model(model, family=family, device=device, dtype=dtype, sha256=sha256)
+    engine = Device(
+        opened.network, kv_bytes=kv_cache_mib << 20, pack_tokens=batch_tokens, compile=compile,
+        batch_invariant=batch_invariant,
+    )  # fmt: skip
     window = min(max_length, opened.window)
-    return LocalScorer(
-        opened.name, opened.family, opened.network, window=window, batch_tokens=batch_tokens, origin=origin
-    )
+    return LocalScorer(opened.name, opened.family, engine, window=window, origin=origin)
 
 
 def open_model(

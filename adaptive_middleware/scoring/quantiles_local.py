@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as FilePath
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 
 from adaptive_middleware.errors import BundleMismatch, CheckpointError
 from adaptive_middleware.scoring import quantiles_heads as heads
+from adaptive_middleware.scoring.device import Device
 from adaptive_middleware.scoring.heads import StepModel
 from adaptive_middleware.scoring.local import LocalScorer, Opened, Raw, open_model
 from adaptive_middleware.scoring.quantiles import described, kinds_of
@@ -36,6 +38,11 @@ class QuantileScorer:
     reading: Reading
     origin: Callable[[], QuantileScorer]
 
+    @property
+    def concurrent(self) -> Literal[True]:
+        """That calls may come from any thread at the same moment."""
+        return True
+
     def __reduce__(self) -> tuple[Callable[[], QuantileScorer], tuple[()]]:
         return self.origin, ()
 
@@ -44,7 +51,13 @@ class QuantileScorer:
 
     def score(self, request: Request, paths: Sequence[Path]) -> list[StepScores]:
         """Means and quantiles of all steps of all paths, in order; raises `ScorerError` as `LocalScorer` does."""
-        raws = self.inner.raw(request, paths)
+        return self._all(paths, self.inner.raw(request, paths))
+
+    async def ascore(self, request: Request, paths: Sequence[Path]) -> list[StepScores]:
+        """As `score`; nothing of the model's work is done on the event loop."""
+        return self._all(paths, await self.inner.araw(request, paths))
+
+    def _all(self, paths: Sequence[Path], raws: Sequence[Raw]) -> list[StepScores]:
         return [self._read(path, raw) for path, raw in zip(paths, raws, strict=True)]
 
     def _read(self, path: Path, raw: Raw) -> StepScores:
@@ -61,7 +74,8 @@ class QuantileScorer:
 def load_quantile_scorer(  # noqa: PLR0913 - one keyword per setting of `prm` in the configuration
     folder: FilePath, model: str | FilePath, *, generator: str | None = None, family: str | None = None,
     device: str = "cpu", dtype: str = "float32", max_length: int = 4096, batch_tokens: int = 16384,
-    sha256: str | Mapping[str, str] | None = None,
+    sha256: str | Mapping[str, str] | None = None, kv_cache_mib: int = 1024, compile: str = "off",  # noqa: A002
+    batch_invariant: bool = False,
 ) -> QuantileScorer:  # fmt: skip
     """Load the fine-tuned calibration in `folder` on top of the process reward model that it was made for.
 
@@ -71,14 +85,17 @@ def load_quantile_scorer(  # noqa: PLR0913 - one keyword per setting of `prm` in
     """
     origin = partial(
         load_quantile_scorer, folder, model, generator=generator, family=family, device=device, dtype=dtype,
-        max_length=max_length, batch_tokens=batch_tokens, sha256=sha256,
+        max_length=max_length, batch_tokens=batch_tokens, sha256=sha256, kv_cache_mib=kv_cache_mib,
+        compile=compile, batch_invariant=batch_invariant,
     )  # fmt: skip
     opened = open_model(model, family=family, device=device, dtype=dtype, sha256=sha256)
     manifest = open_folder(folder, prm=opened.name, generator=generator)
     network = restored(opened, manifest, folder)
-    inner = LocalScorer(
-        opened.name, opened.family, network, window=min(max_length, opened.window), batch_tokens=batch_tokens
-    )
+    engine = Device(
+        network, kv_bytes=kv_cache_mib << 20, pack_tokens=batch_tokens, compile=compile,
+        batch_invariant=batch_invariant,
+    )  # fmt: skip
+    inner = LocalScorer(opened.name, opened.family, engine, window=min(max_length, opened.window))
     name = f"{opened.name}+{manifest.files[ADAPTER][:6]}{manifest.files[HEAD][:6]}"
     return QuantileScorer(name, inner, manifest.reading, origin)
 

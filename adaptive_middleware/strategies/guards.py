@@ -122,7 +122,9 @@ class _Watch:
                 return [StepScores(rejected=cause)] * len(paths)
             case Sample(_, n) | Begin(_, n) if self.drawn and not over:
                 return [Path(error=cause, usage=Usage(requests=1))] * n
-            case Advance(_, paths) | Drop(_, paths) if self.drawn and not over:
+            case Drop(_, paths):
+                return [replace(path, error=cause) for path in paths]
+            case Advance(_, paths) if self.drawn and not over:
                 return [replace(path, error=cause) for path in paths]
             case Extend() if self.drawn and not over:
                 return []

@@ -3,6 +3,7 @@
 import math
 import pickle
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_middleware.errors import ScorerError
+from adaptive_middleware.scoring.computed import Computed, FromScratch
 from adaptive_middleware.scoring.families import Family, first_label, positive_class, sigmoid, validity
 from adaptive_middleware.scoring.local import LocalScorer
 from adaptive_middleware.scoring.rows import Layout, Row
@@ -37,14 +39,24 @@ class Scripted:
         return [[float(len(row.ids))] for row in rows for _ in row.positions] + [[0.0]] * self.surplus
 
 
+class Direct:
+    """An engine without a thread."""
+
+    def __init__(self, compute: FromScratch) -> None:
+        self.compute = compute
+
+    def outputs(self, rows: Sequence[Row]) -> Computed:
+        return self.compute(rows)
+
+    def submit(self, rows: Sequence[Row]) -> Future[Computed]:
+        future: Future[Computed] = Future()
+        future.set_result(self.compute(rows))
+        return future
+
+
 def scripted(forward: Scripted, batch_tokens: int = 1000) -> LocalScorer:
-    return LocalScorer(
-        "scripted",
-        Family(LETTERS, lambda logits: logits[0] / 100),
-        forward,
-        window=99,
-        batch_tokens=batch_tokens,
-    )
+    engine = Direct(FromScratch(forward, batch_tokens))
+    return LocalScorer("scripted", Family(LETTERS, lambda logits: logits[0] / 100), engine, window=99)
 
 
 PATHS = [Path(("a",)), Path(("bbbb",)), Path(("cc", "c")), Path(("ddd",))]
@@ -99,7 +111,8 @@ def test_no_paths_need_no_forward() -> None:
 
 def test_half_precision_zeros_are_scores_like_any_other() -> None:
     assert positive_class([90.0, -90.0]) == pytest.approx(0, abs=1e-70)
-    scorer = LocalScorer("zeros", Family(LETTERS, lambda _: 0.0), Scripted(), window=99, batch_tokens=99)
+    engine = Direct(FromScratch(Scripted(), 99))
+    scorer = LocalScorer("zeros", Family(LETTERS, lambda _: 0.0), engine, window=99)
     assert scorer.score(Request(""), [Path(("a", "b", "c"))])[0].values == (0.0, 0.0, 0.0)
 
 

@@ -228,6 +228,7 @@ def test_any_causal_language_model_can_judge(tmp_path: FilePath) -> None:
     scorer = load_scorer(folder, family="judge")
     [found] = scorer.score(Request("1 + 1?"), [Path(("2",))])
     assert found.values == pytest.approx([float(expected)], abs=1e-5)
+    scorer = load_scorer(folder, family="judge", batch_invariant=True)
     assert scorer.score(Request("1 + 1?"), [Path(("2" * 400,))])[0].tokens == 300, "its n_positions"
 
 

@@ -1,5 +1,6 @@
 """The local scorer on real architectures: order, truncation, hostile text, loading."""
 
+import asyncio
 import copy
 import pickle
 from pathlib import Path as FilePath
@@ -9,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adaptive_middleware.errors import CheckpointError, ConfigError
+from adaptive_middleware.middleware import Middleware
+from adaptive_middleware.scoring.device import Device
 from adaptive_middleware.scoring.local import LocalScorer, load_scorer
 from adaptive_middleware.scoring.rows import render
 from adaptive_middleware.types import Path, Request
@@ -68,7 +71,7 @@ def test_every_step_gets_one_probability_whatever_is_written_in_it(
     found = scorers[family].score(ASKED, [Path(steps) for steps in answers])
     assert [len(scores.values) for scores in found] == [max(1, len(steps)) for steps in answers]
     assert all(0 <= value <= 1 for scores in found for value in scores.values)
-    assert all(scores.first == 0 and scores.tokens > 0 and scores.rejected is None for scores in found)
+    assert all(scores.first == 0 and scores.tokens >= 0 and scores.rejected is None for scores in found)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -82,7 +85,36 @@ def test_the_order_and_the_company_of_a_path_do_not_change_its_scores(
     for one, two, three in zip(together, backwards, alone, strict=True):
         assert one.values == pytest.approx(two.values, abs=1e-5)
         assert one.values == pytest.approx(three.values, abs=1e-5)
-        assert one.tokens == two.tokens == three.tokens
+
+
+async def test_calls_at_the_same_moment_get_the_scores_they_would_get_alone(
+    folders: dict[str, FilePath], scorers: dict[str, LocalScorer]
+) -> None:
+    fresh = load_scorer(folders["qwen-math-prm"])
+    paths = [Path((f"step {k}\n", "so\n")) for k in range(12)]
+    middleware = Middleware(scorer=fresh)
+    worker = middleware._worker
+    together = await asyncio.gather(*(worker.ascore(ASKED, [path]) for path in paths))
+    alone = [scorers["qwen-math-prm"].score(ASKED, [path])[0].values for path in paths]
+    assert [scores.values for [scores] in together] == [pytest.approx(values, abs=1e-5) for values in alone]
+    assert worker._pool is None, "a concurrent scorer needs no worker thread"
+    assert worker.score(ASKED, paths[:1])[0].tokens == 0
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_prefix_is_computed_once_and_counted_with_the_path_that_caused_it(
+    folders: dict[str, FilePath], family: str
+) -> None:
+    scorer = load_scorer(folders[family], family=family, max_length=400)
+    paths = [Path(("one\n",)), Path(("one\n", "bb\n", "ccc\n")), Path(), Path(("x" * 60, "y"))]
+    rows = [row for path in paths for row in render(scorer._family.layout, ASKED.text, path.steps, 400)[0]]
+    prefixes = {row.ids[:end] for row in rows for end in range(1, len(row.ids) + 1)}
+    found = scorer.score(ASKED, paths)
+    if isinstance(scorer.device, Device) and scorer.device.unpacked is None:
+        assert sum(scores.tokens for scores in found) == len(prefixes)
+        assert all(scores.tokens == 0 for scores in scorer.score(ASKED, paths))
+    else:
+        assert sum(scores.tokens for scores in found) == sum(len(row.ids) for row in rows)
 
 
 @pytest.mark.parametrize(("family", "marker"), [("qwen-math-prm", "<extra_0>"), ("math-shepherd", "ки")])

@@ -12,6 +12,7 @@ from torch import nn
 from transformers import GPT2Config, GPT2Model
 
 from adaptive_middleware.errors import CheckpointError, ConfigError
+from adaptive_middleware.scoring.device import Device
 from adaptive_middleware.scoring.heads import StepModel
 from adaptive_middleware.scoring.local import LocalScorer, Opened, open_model
 from adaptive_middleware.scoring.quantiles_folder import Adapter
@@ -39,7 +40,7 @@ PARK = Adapter(2, 32, 0.1, QWEN, (1,))
 
 
 def scorer(opened: Opened) -> LocalScorer:
-    return LocalScorer(opened.name, opened.family, opened.network.eval(), window=400, batch_tokens=4000)
+    return LocalScorer(opened.name, opened.family, Device(opened.network.eval()), window=400)
 
 
 @pytest.mark.parametrize("family", MAKERS)

@@ -1,0 +1,202 @@
+"""The HTTP application: `/pooling` as vLLM has it, `/v1/models`, `/health` and `/metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, cast
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from adaptive_middleware.errors import ScorerError
+from adaptive_middleware.scoring.computed import Computed, Engine
+from adaptive_middleware.scoring.device import Stats
+from adaptive_middleware.scoring.rows import Row
+from adaptive_middleware.server.guard import Guard, digest
+from adaptive_middleware.server.metrics import Metrics, metrics
+from adaptive_middleware.server.pooling import Served, reply_of, rows_of
+from adaptive_middleware.server.requests import PoolingRequest, Refused, parsed
+
+_GONE = 499
+
+
+class Counting(Engine, Protocol):
+    """An engine that says what it did, and can be closed: `scoring.device.Device`."""
+
+    @property
+    def stats(self) -> Stats:
+        """The counters, now."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is queued and end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a server takes: bytes of a body, seconds for it to arrive, and rows accepted and not yet answered."""
+
+    body_bytes: int = 8 << 20
+    body_seconds: float = 30.0
+    rows: int = 1024
+
+
+@dataclass(slots=True)
+class Pooling:
+    """The handlers of one server; `held` counts the rows accepted and not yet answered."""
+
+    served: Served
+    engine: Counting
+    limits: Limits
+    metrics: Metrics
+    held: int = field(default=0, init=False)
+
+    async def pooling(self, request: Request) -> Response:
+        """Answer `POST /pooling`."""
+        began, status = time.monotonic(), 500
+        try:
+            response = await self._answered(request)
+            status = response.status_code
+        except Refused as error:
+            status = error.status
+            raise
+        finally:
+            self.metrics.requests.labels(str(status)).inc()
+            self.metrics.seconds.observe(time.monotonic() - began)
+        return response
+
+    async def _answered(self, request: Request) -> Response:
+        body = await _body(request, self.limits)
+        asked, rows = await asyncio.to_thread(_understood, self.served, body)
+        self._take(len(rows))
+        try:
+            computed = await _unless_gone(request, self.engine.submit(rows))
+        except ScorerError as error:
+            raise Refused(500, str(error)) from error
+        finally:
+            self._take(-len(rows))
+        if computed is None:
+            return Response(status_code=_GONE)
+        self.metrics.rows.inc(len(rows))
+        written = await asyncio.to_thread(_written, self.served, asked, rows, computed)
+        return Response(written, media_type="application/json")
+
+    def _take(self, rows: int) -> None:
+        if rows > self.limits.rows:
+            message = f"{rows} prompts in one request, at most {self.limits.rows} are taken: send fewer"
+            raise Refused(400, message, "input")
+        if rows > 0 and self.held + rows > self.limits.rows:
+            message = f"overloaded: {self.held} prompts are waiting, at most {self.limits.rows} are taken"
+            raise Refused(503, message, retry_after=1)
+        self.held += rows
+        self.metrics.held.set(self.held)
+
+    async def health(self, _request: Request) -> Response:
+        """Answer `GET /health`."""
+        return Response()
+
+    async def models(self, _request: Request) -> Response:
+        """Answer `GET /v1/models`."""
+        card = {"id": self.served.name, "object": "model", "owned_by": "adaptive-middleware"}
+        return JSONResponse({"object": "list", "data": [{**card, "max_model_len": self.served.window}]})
+
+    async def numbers(self, _request: Request) -> Response:
+        """Answer `GET /metrics`."""
+        text = await asyncio.to_thread(generate_latest, self.metrics.registry)
+        return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+def application(
+    served: Served, engine: Counting, *, key: str | None = None, limits: Limits | None = None
+) -> ASGIApp:
+    """The application; the engine is closed when it ends. With `key`, everything but `/health` needs it."""
+    pooling = Pooling(served, engine, limits or Limits(), metrics(lambda: engine.stats))
+    routes = [
+        Route("/pooling", pooling.pooling, methods=["POST"]),
+        Route("/v1/models", pooling.models),
+        Route("/health", pooling.health),
+        Route("/metrics", pooling.numbers),
+    ]
+    app = Starlette(
+        routes=routes,
+        lifespan=partial(_lifespan, close=engine.close),
+        exception_handlers={Refused: _refused, HTTPException: _no_such_page, Exception: _failed},
+    )
+    return Guard(app, None if key is None else digest(key))
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    refused = cast("Refused", error)
+    headers = None if refused.retry_after is None else {"retry-after": str(refused.retry_after)}
+    return JSONResponse(refused.body, refused.status, headers)
+
+
+async def _no_such_page(_request: Request, error: Exception) -> Response:
+    missing = cast("HTTPException", error)
+    refused = Refused(missing.status_code, missing.detail)
+    return JSONResponse(refused.body, missing.status_code, missing.headers)
+
+
+async def _failed(_request: Request, error: Exception) -> Response:
+    return JSONResponse(Refused(500, f"the model failed: {type(error).__name__}").body, 500)
+
+
+@asynccontextmanager
+async def _lifespan(_app: Starlette, *, close: Callable[[], None]) -> AsyncIterator[None]:
+    yield
+    await asyncio.to_thread(close)
+
+
+async def _body(request: Request, limits: Limits) -> bytes:
+    """The whole body; raises `Refused` when it is too large (413) or does not arrive (408)."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limits.body_bytes:
+                    message = f"the body is larger than {limits.body_bytes} bytes: send fewer prompts"
+                    raise Refused(413, message)
+    except TimeoutError as error:
+        message = f"the body did not arrive within {limits.body_seconds:g} seconds"
+        raise Refused(408, message) from error
+    return bytes(body)
+
+
+def _understood(served: Served, body: bytes) -> tuple[PoolingRequest, list[Row]]:
+    asked = parsed(body)
+    return asked, rows_of(served, asked)
+
+
+def _written(served: Served, asked: PoolingRequest, rows: list[Row], computed: Computed) -> bytes:
+    return json.dumps(reply_of(served, asked, rows, computed), allow_nan=False).encode()
+
+
+async def _unless_gone(request: Request, computing: Future[Computed]) -> Computed | None:
+    """What is computed; None, and the work cancelled where it has not begun, when the client goes away before."""
+    work = asyncio.ensure_future(asyncio.wrap_future(computing))
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+        return work.result() if work.done() else None
+    finally:
+        gone.cancel()
+        work.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
