@@ -24,7 +24,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_openai import ChatOpenAI
 
-from adaptive_middleware import Middleware
+from adaptive_middleware import Middleware, Rule
 from adaptive_middleware.effects import Advance, Begin, Drop, Flow, Follow, Sample
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.policy import fixed
@@ -463,7 +463,7 @@ async def test_the_rate_limiter_is_asked_once_for_each_stream(mode: str) -> None
 
 @MODES
 @pytest.mark.parametrize(("steps", "expected"), [("lines", 2), ("paragraphs", 1)])
-async def test_steps_are_cut_as_the_model_says(mode: str, steps: Any, expected: int) -> None:
+async def test_steps_are_cut_as_the_rule_says(mode: str, steps: Any, expected: int) -> None:
     seen: list[Path] = []
 
     def looks(request: Request) -> Flow[Outcome]:
@@ -472,7 +472,8 @@ async def test_steps_are_cut_as_the_model_says(mode: str, steps: Any, expected: 
         return outcome
 
     inner = GenericFakeChatModel(messages=iter([AIMessage("2 + 2\nis 4")]))
-    await invoked(AdaptiveChatModel(inner=inner, middleware=Middleware(looks), steps=steps), mode)
+    middleware = Middleware(rules=[Rule("cut", looks, boundary=steps)])
+    await invoked(AdaptiveChatModel(inner=inner, middleware=middleware), mode)
     assert [len(path.steps) for path in seen] == [expected]
     assert seen[0].done
 

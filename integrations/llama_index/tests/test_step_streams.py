@@ -21,7 +21,7 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.mock import MockFunctionCallingLLM, MockLLM
 
-from adaptive_middleware import Middleware
+from adaptive_middleware import Middleware, Rule
 from adaptive_middleware.effects import Begin, Flow, Follow, Sample
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.policy import fixed
@@ -405,7 +405,7 @@ async def test_only_a_provider_that_gives_reasons_can_fail_to_give_one(raw: Any,
 
 
 @pytest.mark.parametrize(("steps", "expected"), [("lines", 2), ("paragraphs", 1)])
-async def test_steps_are_cut_as_the_model_says(steps: Any, expected: int) -> None:
+async def test_steps_are_cut_as_the_rule_says(steps: Any, expected: int) -> None:
     seen: list[Path] = []
 
     def looks(request: Request) -> Flow[Outcome]:
@@ -413,7 +413,8 @@ async def test_steps_are_cut_as_the_model_says(steps: Any, expected: int) -> Non
         seen.append(outcome.chosen)
         return outcome
 
-    await AdaptiveLLM(llm=Model(["2 + 2\nis 4"]), middleware=Middleware(looks), steps=steps).achat(QUESTION)
+    middleware = Middleware(rules=[Rule("cut", looks, boundary=steps)])
+    await AdaptiveLLM(llm=Model(["2 + 2\nis 4"]), middleware=middleware).achat(QUESTION)
     assert [len(path.steps) for path in seen] == [expected]
 
 
