@@ -1,9 +1,11 @@
 """What a caller who watches has seen of the followed answer: the provider's own pieces, which cannot be taken back.
 
-shown = Shown()
-for seen in middleware.stream(request, sampler, streamer=streamer):
-    yield from (piece.raw for piece in shown.more(seen))
-yield the_rest(shown.outcome) if shown.complete() else the_whole(shown.outcome)
+    shown = Shown()
+    for seen in middleware.stream(request, sampler, streamer=streamer):
+        yield from (piece.raw for piece in shown.more(seen))
+    yield the_rest(shown.outcome) if shown.complete() else the_whole(shown.outcome)
+
+An adapter makes its framework's chunks of the pieces, and of the outcome what it could not stream.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -106,6 +107,7 @@ def sse(gate: threading.Event) -> Iterator[StreamServer]:
         "good": answer(GOOD),
         "call": with_a_call(),
         "gated": [*answer(GOOD)[:2], gate, *answer(GOOD)[2:]],
+        "never": [*answer(GOOD)[:3], gate],
         "reset": [*answer(GOOD)[:3], 0.05, RESET],
         "cut": [*answer(GOOD)[:3], DONE],
     }
@@ -585,6 +587,24 @@ def drops_one(request: Request) -> Flow[Outcome]:
     yield from Drop(request, (other,))
     path = yield from Follow(request, kept)
     return Outcome(chosen=path, limit=2)
+
+
+def gives_up(request: Request) -> Flow[Outcome]:
+    opened = yield from Begin(request, 1)
+    read = yield from Advance(request, tuple(opened))
+    (path,) = yield from Drop(request, tuple(read))
+    return Outcome(chosen=replace(path, finish_reason="length"), limit=2)
+
+
+@MODES
+async def test_an_answer_that_was_given_up_is_its_text_so_far(sse: StreamServer, mode: str) -> None:
+    usage = UsageMetadataCallbackHandler()
+    model = adaptive(sse, "never", Middleware(gives_up))
+    message = await invoked(model, mode, {"callbacks": [usage]})
+    assert message.content == "2 + 2 = 4\n\n"
+    assert message.response_metadata["finish_reason"] == "length"
+    assert list(usage.usage_metadata) == ["never"]
+    assert (joined(await streamed(model, mode))).content == message.content
 
 
 class Cached(Silent):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.mock import MockFunctionCallingLLM, MockLLM
 
 from adaptive_middleware import Middleware, Rule
-from adaptive_middleware.effects import Begin, Flow, Follow, Sample
+from adaptive_middleware.effects import Advance, Begin, Drop, Flow, Follow, Sample
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.policy import fixed
 from adaptive_middleware.strategies.prune import prune
@@ -348,6 +348,23 @@ async def test_an_answer_that_breaks_off_after_it_was_shown_is_an_error(way: str
         await streamed(llm, way)
     with pytest.raises(SamplerError, match="the chosen answer failed: ConnectionError: gone"):
         await answered(llm, way)
+
+
+def gives_up(request: Request) -> Flow[Outcome]:
+    opened = yield from Begin(request, 1)
+    read = yield from Advance(request, tuple(opened))
+    (path,) = yield from Drop(request, tuple(read))
+    return Outcome(chosen=replace(path, finish_reason="length"), limit=2)
+
+
+@WAYS
+async def test_an_answer_that_was_given_up_is_its_text_so_far(way: str, gate: threading.Event) -> None:
+    llm = AdaptiveLLM(llm=Model([*GOOD[:3], gate]), middleware=Middleware(gives_up))
+    response = await answered(llm, way)
+    assert text_of(response) == "2 + 2 = 4\n\n"
+    assert response.additional_kwargs["adaptive"]["max_samples"] == 2
+    (piece,) = await streamed(llm, way)
+    assert piece.delta == "2 + 2 = 4\n\n"
 
 
 class Silent(MockLLM):
