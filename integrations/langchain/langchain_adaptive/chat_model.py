@@ -162,7 +162,7 @@ class AdaptiveChatModel(DelegatingChatModel):
             for one in watched:
                 yield from live_chunks(shown.more(one))
         complete = shown.complete()
-        yield last_chunk(call.result(shown.outcome), shown=complete)
+        yield last_chunk(call.result(shown.outcome), shown.outcome.chosen, shown=complete)
 
     async def _ashown(self, request: Request) -> AsyncGenerator[ChatGenerationChunk, None]:
         call, shown = self._call(request, None), Shown()
@@ -172,7 +172,7 @@ class AdaptiveChatModel(DelegatingChatModel):
                 for chunk in live_chunks(shown.more(one)):
                     yield chunk
         complete = shown.complete()
-        yield last_chunk(call.result(shown.outcome), shown=complete)
+        yield last_chunk(call.result(shown.outcome), shown.outcome.chosen, shown=complete)
 
     def _request(
         self,

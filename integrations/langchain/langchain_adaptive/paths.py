@@ -79,7 +79,7 @@ def _source(
     own = chosen.raw
     if own is None and chosen.error is None and not chosen.done:
         info = {"finish_reason": chosen.finish_reason, "model_name": model_name(inner)}
-        own = ChatGeneration(message=AIMessage(chosen.text), generation_info=info)
+        own = ChatGeneration(message=AIMessage(chosen.text, response_metadata=info))
     if isinstance(own, ChatGeneration):
         return ChatResult(generations=[own]), own
     if chosen.error is not None:

@@ -328,13 +328,41 @@ async def test_what_was_shown_is_never_replaced(mode: str, strategy: Any) -> Non
 
 
 @MODES
-async def test_an_answer_that_breaks_off_after_it_was_shown_is_an_error(sse: StreamServer, mode: str) -> None:
-    with pytest.raises(
-        SamplerError, match=r"broke off after 15 characters, which were already shown: \w+Error"
-    ):
+async def test_a_failed_answer_that_a_strategy_returns_is_an_error(sse: StreamServer, mode: str) -> None:
+    with pytest.raises(SamplerError, match=r"the chosen answer failed: \w+Error"):
         await streamed(adaptive(sse, "reset", FOLLOW), mode)
     with pytest.raises(SamplerError, match=r"the chosen answer failed: \w+Error"):
         await invoked(adaptive(sse, "reset", FOLLOW), mode)
+
+
+def as_far_as_it_came(request: Request) -> Flow[Outcome]:
+    outcome = yield from follows(request)
+    if outcome.chosen.error is None:
+        return outcome
+    cut = replace(outcome.chosen, done=False, finish_reason="truncated", error=None, raw=None)
+    return replace(outcome, chosen=cut, degraded=(f"broke off: {outcome.chosen.error}",))
+
+
+@MODES
+async def test_a_strategy_may_return_what_was_shown_before_the_stream_broke(
+    sse: StreamServer, mode: str
+) -> None:
+    model = adaptive(sse, "reset", Middleware(as_far_as_it_came))
+    whole, message = joined(await streamed(model, mode)), await invoked(model, mode)
+    assert whole.content == message.content == "".join(GOOD[:3])
+    for one in (whole, message):
+        assert one.response_metadata["finish_reason"] == "truncated"
+        assert one.response_metadata["adaptive"]["degraded"][0].startswith("broke off: ")
+    assert whole.usage_metadata == message.usage_metadata
+
+
+@MODES
+async def test_half_a_tool_call_is_never_shown(mode: str) -> None:
+    broken = [*with_a_call()[:3], 0.05, RESET]
+    with fake_sse({"broken call": broken}) as server:
+        model = adaptive(server, "broken call", Middleware(as_far_as_it_came))
+        whole = joined(await streamed(model, mode))
+    assert (whole.content, whole.tool_calls, whole.invalid_tool_calls) == ("I greet.", [], [])
 
 
 @MODES

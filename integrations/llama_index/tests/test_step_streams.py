@@ -341,13 +341,38 @@ async def test_a_cancelled_stream_leaves_no_task_and_no_open_stream(way: str, ga
     assert asyncio.all_tasks() == before
 
 
+def as_far_as_it_came(request: Request) -> Flow[Outcome]:
+    outcome = yield from follows(request)
+    cut = replace(outcome.chosen, done=False, finish_reason="truncated", error=None, raw=None)
+    return replace(outcome, chosen=cut, degraded=(f"broke off: {outcome.chosen.error}",))
+
+
 @WAYS
-async def test_an_answer_that_breaks_off_after_it_was_shown_is_an_error(way: str) -> None:
-    llm = AdaptiveLLM(llm=Model([*GOOD[:2], ConnectionError("gone")]), middleware=FOLLOW)
-    with pytest.raises(SamplerError, match=r"broke off after 11 characters, .* ConnectionError: gone"):
-        await streamed(llm, way)
-    with pytest.raises(SamplerError, match="the chosen answer failed: ConnectionError: gone"):
-        await answered(llm, way)
+async def test_an_answer_that_breaks_off_is_an_error_unless_the_strategy_returns_it_as_it_is(
+    way: str,
+) -> None:
+    model = Model([*GOOD[:2], ConnectionError("gone")])
+    for call in (streamed, answered):
+        with pytest.raises(SamplerError, match="the chosen answer failed: ConnectionError: gone"):
+            await call(AdaptiveLLM(llm=model, middleware=FOLLOW), way)
+    llm = AdaptiveLLM(llm=model, middleware=Middleware(as_far_as_it_came))
+    *shown, last = await streamed(llm, way)
+    assert [one.delta for one in shown] == GOOD[:2]
+    assert (text_of(last), last.delta) == ("".join(GOOD[:2]), "")
+    assert last.additional_kwargs["adaptive"]["degraded"] == ["broke off: ConnectionError: gone"]
+    assert text_of(await answered(llm, way)) == text_of(last)
+
+
+@WAYS
+async def test_what_was_shown_is_never_replaced(way: str) -> None:
+    def returns_another(request: Request) -> Flow[Outcome]:
+        yield from follows(request)
+        return (yield from samples(request))
+
+    with pytest.raises(
+        SamplerError, match="broke off after 38 characters, which were already shown: another"
+    ):
+        await streamed(AdaptiveLLM(llm=Model(GOOD), middleware=Middleware(returns_another)), way)
 
 
 def gives_up(request: Request) -> Flow[Outcome]:
