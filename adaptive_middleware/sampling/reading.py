@@ -137,7 +137,7 @@ class Reading:
             except Exception as cause:  # noqa: BLE001 - the adapter's code; a failed answer is data
                 error = f"{type(cause).__name__}: {cause}"
         calls = tuple(call for piece in self._pieces for call in piece.tool_calls)
-        done = error is None and reason not in _CUT
+        done = error is None and str(reason).lower() not in _CUT
         steps, logprobs = tuple(self.given), tuple(self._logprobs) or None
         return Path(steps, done, reason, calls, logprobs, self.usage(), raw, error)
 

@@ -9,11 +9,12 @@ import pytest
 from adaptive_middleware import Middleware
 from adaptive_middleware.effects import Begin, Flow, Follow, Sample
 from adaptive_middleware.errors import SamplerError
-from adaptive_middleware.sampling.reading import Piece
+from adaptive_middleware.sampling.reading import Open, Piece, Reading, joined
 from adaptive_middleware.sampling.shown import Shown
 from adaptive_middleware.sampling.streams import StepStreamer
+from adaptive_middleware.step_splitter import StepSplitter
 from adaptive_middleware.testing import ScriptedSampler
-from adaptive_middleware.types import Outcome, Request
+from adaptive_middleware.types import Outcome, Path, Request
 
 ASKED = Request("2 + 2?")
 SAID = [Piece("one"), Piece(tokens=1), Piece(" two"), Piece(finish_reason="stop")]
@@ -25,6 +26,7 @@ def source(request: Request) -> Generator[Piece, None, None]:
 
 def breaking(request: Request) -> Generator[Piece, None, None]:
     yield Piece("one")
+    yield Piece(tokens=1)
     message = "gone"
     raise ConnectionError(message)
 
@@ -82,8 +84,35 @@ def test_what_was_shown_must_be_what_was_chosen() -> None:
         shown.complete()
 
 
-def test_an_answer_that_broke_off_is_not_complete() -> None:
-    shown, _ = watched(follows, breaking)
+def test_an_answer_that_broke_off_is_complete_as_far_as_it_came_without_what_is_no_text() -> None:
+    shown, grown = watched(follows, breaking)
+    assert [[piece.text for piece in new] for new in grown] == [["one"], [], []]
+    assert shown.outcome.chosen.error == "ConnectionError: gone"
+    assert shown.complete()
+
+
+def test_what_was_read_at_the_moment_of_the_break_is_shown_up_to_its_last_text() -> None:
+    reading = Reading(ASKED, StepSplitter(), joined, 10_000)
+    pieces = [Piece("one"), Piece(tokens=1), Piece(" two"), Piece(tokens=1)]
+    shown = Shown()
+    reading.take(pieces[0])
+    assert shown.more(Path(("one",), done=False, raw=Open(reading))) == pieces[:1]
+    for piece in pieces[1:]:
+        reading.take(piece)
+    assert shown.more(reading.whole(error="gone")) == pieces[1:3]
+
+
+def test_of_an_answer_that_failed_before_it_was_shown_nothing_is() -> None:
+    reading = Reading(ASKED, StepSplitter(), joined, 10_000)
+    reading.take(Piece("one"))
+    shown = Shown()
+    assert shown.more(Path(error="gone", raw=Open(reading))) == ()
+    shown.more(Outcome(Path(("other",))))
+    assert not shown.complete()
+
+
+def test_another_answer_than_the_one_that_broke_off_cannot_be_returned() -> None:
+    shown, _ = watched(follows_and_samples, breaking)
     with pytest.raises(
         SamplerError, match="after 3 characters, which were already shown: ConnectionError: gone"
     ):

@@ -21,7 +21,6 @@ from pydantic import Field, model_validator
 from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.sampling.shown import Shown
-from adaptive_middleware.steps import Boundary
 from adaptive_middleware.types import Outcome, Path, Request
 from langchain_adaptive.call import Call
 from langchain_adaptive.delegation import DelegatingChatModel
@@ -41,14 +40,13 @@ class AdaptiveChatModel(DelegatingChatModel):
     `usage_metadata` is the sum over all samples, and `response_metadata["adaptive"]` the report when the
     middleware did more than pass the call through. `max_concurrency` bounds the samples of one call that
     are under way at the same time; `native_n` draws several with one request (`n=`) from providers that
-    can. Strategies that read answers step by step read the inner model's streams, cut into `steps`; a stream
-    that is silent for `idle` seconds is given up. Raises `ConfigError` for an `inner` that cannot be wrapped.
+    can. Strategies that read answers step by step read the inner model's streams; one that is silent for
+    `idle` seconds is given up. Raises `ConfigError` for an `inner` that cannot be wrapped.
     """
 
     middleware: Middleware = Field(default_factory=Middleware, exclude=True, repr=False)
     max_concurrency: int = Field(default=16, ge=1)
     native_n: bool = False
-    steps: Boundary = "auto"
     idle: float = Field(default=60.0, gt=0)
 
     @model_validator(mode="after")
@@ -164,7 +162,7 @@ class AdaptiveChatModel(DelegatingChatModel):
             for one in watched:
                 yield from live_chunks(shown.more(one))
         complete = shown.complete()
-        yield last_chunk(call.result(shown.outcome), shown=complete)
+        yield last_chunk(call.result(shown.outcome), shown.outcome.chosen, shown=complete)
 
     async def _ashown(self, request: Request) -> AsyncGenerator[ChatGenerationChunk, None]:
         call, shown = self._call(request, None), Shown()
@@ -174,7 +172,7 @@ class AdaptiveChatModel(DelegatingChatModel):
                 for chunk in live_chunks(shown.more(one)):
                     yield chunk
         complete = shown.complete()
-        yield last_chunk(call.result(shown.outcome), shown=complete)
+        yield last_chunk(call.result(shown.outcome), shown.outcome.chosen, shown=complete)
 
     def _request(
         self,
@@ -187,9 +185,10 @@ class AdaptiveChatModel(DelegatingChatModel):
         return to_request(messages, stop, {**self.inner_kwargs, **kwargs}, self.inner, origin)
 
     def _call(self, request: Request, manager: RunManager | None) -> Call:
-        told = manager if self.middleware.rule(request).passes_through else None
+        rule = self.middleware.rule(request)
+        told = manager if rule.passes_through else None
         sampler = ChatSampler(self.inner, self.max_concurrency, self.native_n, told)
-        return Call(request, sampler, self.steps, self.idle)
+        return Call(request, sampler, rule.boundary, self.idle)
 
     def _streams_live(self, request: Request, *, async_api: bool) -> bool:
         return streams(self.inner, async_api=async_api) and self.middleware.rule(request).passes_through

@@ -15,6 +15,7 @@ from adaptive_middleware.report import report
 from adaptive_middleware.sampling.reading import Reading
 from adaptive_middleware.steps import split_steps
 from adaptive_middleware.types import Outcome, Path, ToolCall, Usage
+from langchain_adaptive.requests import model_name
 
 
 def result_paths(result: ChatResult, limit: int = 1) -> list[Path]:
@@ -48,7 +49,7 @@ def final_result(
     A call that was only passed through keeps its result as it is. Otherwise the message is a copy;
     the framework's object that the sample came with is not changed.
     """
-    source, generation = _source(outcome.chosen, results)
+    source, generation = _source(outcome.chosen, results, inner)
     details = report(outcome)
     if details is None and len(results) + len(readings) == len(source.generations) == 1:
         return source
@@ -64,14 +65,23 @@ def final_result(
     return ChatResult(generations=[copy], llm_output=_llm_output(source, results, inner))
 
 
-def _source(chosen: Path, results: list[ChatResult]) -> tuple[ChatResult, ChatGeneration]:
-    """The chosen generation, and the result it came in; one that was streamed came alone."""
+def _source(
+    chosen: Path, results: list[ChatResult], inner: BaseChatModel
+) -> tuple[ChatResult, ChatGeneration]:
+    """The chosen generation, and the result it came in; one that was streamed came alone.
+
+    An answer that was closed before its end has none: then it is its text, and why it ended.
+    """
     for result in results:
         for generation in result.generations:
             if generation is chosen.raw:
                 return result, generation
-    if isinstance(chosen.raw, ChatGeneration):
-        return ChatResult(generations=[chosen.raw]), chosen.raw
+    own = chosen.raw
+    if own is None and chosen.error is None and not chosen.done:
+        info = {"finish_reason": chosen.finish_reason, "model_name": model_name(inner)}
+        own = ChatGeneration(message=AIMessage(chosen.text, response_metadata=info))
+    if isinstance(own, ChatGeneration):
+        return ChatResult(generations=[own]), own
     if chosen.error is not None:
         message = f"the chosen answer failed: {chosen.error}"
         raise SamplerError(message)

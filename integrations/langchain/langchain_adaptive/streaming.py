@@ -13,7 +13,7 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from adaptive_middleware.sampling.reading import Piece
-from adaptive_middleware.types import Request
+from adaptive_middleware.types import Path, Request
 from langchain_adaptive.chunks import closing_chunk
 
 _ABOUT_USAGE = frozenset({"stream_usage", "stream_options"})
@@ -54,24 +54,28 @@ def only_chunk(result: ChatResult) -> ChatGenerationChunk:
 
 def live_chunks(pieces: Sequence[Piece]) -> list[ChatGenerationChunk]:
     """The inner model's own chunks in `pieces`, as copies without usage: that of all answers comes in the last chunk."""
-    return [_without_usage(piece.raw) for piece in pieces if isinstance(piece.raw, ChatGenerationChunk)]
+    chunks = [piece.raw for piece in pieces if isinstance(piece.raw, ChatGenerationChunk)]
+    hidden = {"usage_metadata": None, "chunk_position": None}
+    return [
+        ChatGenerationChunk(
+            message=chunk.message.model_copy(update=hidden), generation_info=chunk.generation_info
+        )
+        for chunk in chunks
+    ]
 
 
-def last_chunk(result: ChatResult, *, shown: bool) -> ChatGenerationChunk:
-    """The last chunk of a stream: all of `result`, or what its answer's own chunks, `shown` before, do not carry."""
+def last_chunk(result: ChatResult, chosen: Path, *, shown: bool) -> ChatGenerationChunk:
+    """The last chunk of a stream: all of `result`, or what the chosen answer's own chunks, `shown` before, lack.
+
+    The chunks of an answer that broke off do not say how it ended.
+    """
     if not shown:
         return only_chunk(result)
     message = result.generations[0].message
+    missing = {"adaptive"} if chosen.raw is not None else {"adaptive", "finish_reason"}
     usage = message.usage_metadata if isinstance(message, AIMessage) else None
-    told = {name: value for name, value in message.response_metadata.items() if name == "adaptive"}
+    told = {name: value for name, value in message.response_metadata.items() if name in missing}
     return closing_chunk(message, usage_metadata=usage, response_metadata=told)
-
-
-def _without_usage(chunk: ChatGenerationChunk) -> ChatGenerationChunk:
-    message = chunk.message
-    if isinstance(message, AIMessageChunk):
-        message = message.model_copy(update={"usage_metadata": None, "chunk_position": None})
-    return ChatGenerationChunk(message=message, generation_info=chunk.generation_info)
 
 
 def stream_arguments(request: Request) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -14,13 +15,18 @@ import pytest
 from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import FakeListChatModel, GenericFakeChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, UsageMetadata
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    UsageMetadata,
+)
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_openai import ChatOpenAI
 
-from adaptive_middleware import Middleware
-from adaptive_middleware.effects import Begin, Drop, Flow, Follow, Sample
+from adaptive_middleware import Middleware, Rule
+from adaptive_middleware.effects import Advance, Begin, Drop, Flow, Follow, Sample
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.policy import fixed
 from adaptive_middleware.strategies.prune import prune
@@ -101,6 +107,7 @@ def sse(gate: threading.Event) -> Iterator[StreamServer]:
         "good": answer(GOOD),
         "call": with_a_call(),
         "gated": [*answer(GOOD)[:2], gate, *answer(GOOD)[2:]],
+        "never": [*answer(GOOD)[:3], gate],
         "reset": [*answer(GOOD)[:3], 0.05, RESET],
         "cut": [*answer(GOOD)[:3], DONE],
     }
@@ -321,13 +328,41 @@ async def test_what_was_shown_is_never_replaced(mode: str, strategy: Any) -> Non
 
 
 @MODES
-async def test_an_answer_that_breaks_off_after_it_was_shown_is_an_error(sse: StreamServer, mode: str) -> None:
-    with pytest.raises(
-        SamplerError, match=r"broke off after 15 characters, which were already shown: \w+Error"
-    ):
+async def test_a_failed_answer_that_a_strategy_returns_is_an_error(sse: StreamServer, mode: str) -> None:
+    with pytest.raises(SamplerError, match=r"the chosen answer failed: \w+Error"):
         await streamed(adaptive(sse, "reset", FOLLOW), mode)
     with pytest.raises(SamplerError, match=r"the chosen answer failed: \w+Error"):
         await invoked(adaptive(sse, "reset", FOLLOW), mode)
+
+
+def as_far_as_it_came(request: Request) -> Flow[Outcome]:
+    outcome = yield from follows(request)
+    if outcome.chosen.error is None:
+        return outcome
+    cut = replace(outcome.chosen, done=False, finish_reason="truncated", error=None, raw=None)
+    return replace(outcome, chosen=cut, degraded=(f"broke off: {outcome.chosen.error}",))
+
+
+@MODES
+async def test_a_strategy_may_return_what_was_shown_before_the_stream_broke(
+    sse: StreamServer, mode: str
+) -> None:
+    model = adaptive(sse, "reset", Middleware(as_far_as_it_came))
+    whole, message = joined(await streamed(model, mode)), await invoked(model, mode)
+    assert whole.content == message.content == "".join(GOOD[:3])
+    for one in (whole, message):
+        assert one.response_metadata["finish_reason"] == "truncated"
+        assert one.response_metadata["adaptive"]["degraded"][0].startswith("broke off: ")
+    assert whole.usage_metadata == message.usage_metadata
+
+
+@MODES
+async def test_half_a_tool_call_is_never_shown(mode: str) -> None:
+    broken = [*with_a_call()[:3], 0.05, RESET]
+    with fake_sse({"broken call": broken}) as server:
+        model = adaptive(server, "broken call", Middleware(as_far_as_it_came))
+        whole = joined(await streamed(model, mode))
+    assert (whole.content, whole.tool_calls, whole.invalid_tool_calls) == ("I greet.", [], [])
 
 
 @MODES
@@ -458,7 +493,7 @@ async def test_the_rate_limiter_is_asked_once_for_each_stream(mode: str) -> None
 
 @MODES
 @pytest.mark.parametrize(("steps", "expected"), [("lines", 2), ("paragraphs", 1)])
-async def test_steps_are_cut_as_the_model_says(mode: str, steps: Any, expected: int) -> None:
+async def test_steps_are_cut_as_the_rule_says(mode: str, steps: Any, expected: int) -> None:
     seen: list[Path] = []
 
     def looks(request: Request) -> Flow[Outcome]:
@@ -467,7 +502,8 @@ async def test_steps_are_cut_as_the_model_says(mode: str, steps: Any, expected: 
         return outcome
 
     inner = GenericFakeChatModel(messages=iter([AIMessage("2 + 2\nis 4")]))
-    await invoked(AdaptiveChatModel(inner=inner, middleware=Middleware(looks), steps=steps), mode)
+    middleware = Middleware(rules=[Rule("cut", looks, boundary=steps)])
+    await invoked(AdaptiveChatModel(inner=inner, middleware=middleware), mode)
     assert [len(path.steps) for path in seen] == [expected]
     assert seen[0].done
 
@@ -507,3 +543,113 @@ async def test_a_model_that_streams_in_async_calls_only_is_read_step_by_step_the
     message = model.invoke(QUESTION)
     assert message.content == "4"
     assert message.response_metadata["adaptive"]["degraded"][0].startswith("NotStreaming: ")
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
+async def test_handlers_of_v3_events_get_every_followed_token_once(sse: StreamServer) -> None:
+    model, handlers = adaptive(sse, "good", FOLLOW), (Tokens(), Tokens())
+    stream = model.stream_events(QUESTION, {"callbacks": [handlers[0]]}, version="v3")
+    assert stream.output.text == "".join(GOOD)
+    awaited = await model.astream_events(QUESTION, {"callbacks": [handlers[1]]}, version="v3")
+    assert (await awaited.output).text == "".join(GOOD)
+    for handler in handlers:
+        assert [token for token in handler.tokens if token] == GOOD
+
+
+@MODES
+async def test_content_blocks_of_version_1_are_those_of_the_bare_model(sse: StreamServer, mode: str) -> None:
+    inner = openai(sse, "call", output_version="v1")
+    model = AdaptiveChatModel(inner=inner, middleware=FOLLOW)
+    bare = joined(list(inner.stream(QUESTION)))
+    whole, message = joined(await streamed(model, mode)), await invoked(model, mode)
+    assert whole.content == bare.content
+    assert whole.content_blocks == bare.content_blocks
+    assert [block["type"] for block in message.content_blocks] == ["text", "tool_call"]
+    assert message.text == whole.text == "I greet."
+
+
+async def test_calls_cancelled_at_any_moment_leave_nothing_behind(sse: StreamServer) -> None:
+    model = adaptive(sse, "good", PRUNE)
+    await model.ainvoke(QUESTION)
+    assert await asyncio.to_thread(closed, sse)
+    before = asyncio.all_tasks()
+    for turn in range(8):
+        calls = [asyncio.create_task(model.ainvoke(QUESTION)) for _ in range(5)]
+        await asyncio.sleep(0.004 * turn)
+        for call in calls[1:]:
+            call.cancel()
+        first, *_ = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(first, AIMessage)
+    assert await asyncio.to_thread(closed, sse)
+    assert asyncio.all_tasks() == before
+
+
+class Cut(Silent):
+    """A model that says in its provider's words that it was cut off."""
+
+    said: dict[str, Any]
+
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        yield ChatGenerationChunk(message=AIMessageChunk(content="2 + 2", response_metadata=self.said))
+
+
+@MODES
+@pytest.mark.parametrize(
+    "said", [{"finish_reason": "MAX_TOKENS"}, {"stop_reason": "max_tokens"}, {"status": "incomplete"}]
+)
+async def test_an_answer_that_was_cut_off_is_not_a_finished_one(mode: str, said: dict[str, Any]) -> None:
+    seen: list[Path] = []
+
+    def looks(request: Request) -> Flow[Outcome]:
+        outcome = yield from follows(request)
+        seen.append(outcome.chosen)
+        return outcome
+
+    await invoked(AdaptiveChatModel(inner=Cut(said=said), middleware=Middleware(looks)), mode)
+    assert [path.done for path in seen] == [False]
+
+
+def drops_one(request: Request) -> Flow[Outcome]:
+    kept, other = yield from Begin(request, 2)
+    (other,) = yield from Advance(request, (other,))
+    yield from Drop(request, (other,))
+    path = yield from Follow(request, kept)
+    return Outcome(chosen=path, limit=2)
+
+
+def gives_up(request: Request) -> Flow[Outcome]:
+    opened = yield from Begin(request, 1)
+    read = yield from Advance(request, tuple(opened))
+    (path,) = yield from Drop(request, tuple(read))
+    return Outcome(chosen=replace(path, finish_reason="length"), limit=2)
+
+
+@MODES
+async def test_an_answer_that_was_given_up_is_its_text_so_far(sse: StreamServer, mode: str) -> None:
+    usage = UsageMetadataCallbackHandler()
+    model = adaptive(sse, "never", Middleware(gives_up))
+    message = await invoked(model, mode, {"callbacks": [usage]})
+    assert message.content == "2 + 2 = 4\n\n"
+    assert message.response_metadata["finish_reason"] == "length"
+    assert list(usage.usage_metadata) == ["never"]
+    assert (joined(await streamed(model, mode))).content == message.content
+
+
+class Cached(Silent):
+    """A model that counts the prompt, and what of it was cached, before it writes."""
+
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        yield _blocks({"type": "text", "text": "One\n\n", "index": 0}, 7, 2)
+        yield _blocks({"type": "text", "text": "two three", "index": 0}, 0, 1)
+        yield _blocks({"type": "text", "text": " four", "index": 0}, 0, 1)
+
+
+@MODES
+async def test_cached_tokens_of_dropped_streams_are_counted(mode: str) -> None:
+    message = await invoked(AdaptiveChatModel(inner=Cached(), middleware=Middleware(drops_one)), mode)
+    assert message.text == "One\n\ntwo three four"
+    # the dropped one was read up to "two three": 14 characters of text are 4 tokens, of which the model counted 3
+    assert message.usage_metadata is not None
+    assert message.usage_metadata["input_tokens"] == 7 + 7
+    assert message.usage_metadata["output_tokens"] == 4 + 4
+    assert message.usage_metadata["input_token_details"]["cache_read"] == 6 + 6

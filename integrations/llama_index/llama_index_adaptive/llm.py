@@ -21,7 +21,6 @@ from llama_index.core.llms.llm import LLM
 from typing_extensions import override
 
 from adaptive_middleware.middleware import Middleware
-from adaptive_middleware.steps import Boundary
 from adaptive_middleware.types import Request
 from llama_index_adaptive.reports import reported
 from llama_index_adaptive.requests import chat_request, completion_request
@@ -62,7 +61,6 @@ class AdaptiveLLM(StructuredDelegation):
     )
     tags: tuple[str, ...] = Field(default=(), description="What rules of the middleware select calls by.")
     max_concurrency: int = Field(default=16, ge=1, description="The most calls of `llm` at the same moment.")
-    steps: Boundary = Field(default="auto", description="How streamed answers are cut into steps.")
     idle: float = Field(default=60.0, gt=0, description="The longest silence of a stream, in seconds.")
 
     def __init__(self, llm: LLM, **settings: Any) -> None:  # noqa: ANN401 - the fields
@@ -111,7 +109,10 @@ class AdaptiveLLM(StructuredDelegation):
         request = self._chat_request(messages, kwargs)
         if self._passes_through(request):
             return self.llm.chat(messages, **kwargs)
-        sampler, streamer = chat_sampler(self.llm, self.max_concurrency), self._reader.chats(self.llm)
+        sampler, streamer = (
+            chat_sampler(self.llm, self.max_concurrency),
+            self._reader(request).chats(self.llm),
+        )
         return reported(self.middleware.run(request, sampler, streamer=streamer), ChatResponse)
 
     @override
@@ -120,7 +121,10 @@ class AdaptiveLLM(StructuredDelegation):
         request = self._chat_request(messages, kwargs)
         if self._passes_through(request):
             return await self.llm.achat(messages, **kwargs)
-        sampler, streamer = chat_sampler(self.llm, self.max_concurrency), self._reader.achats(self.llm)
+        sampler, streamer = (
+            chat_sampler(self.llm, self.max_concurrency),
+            self._reader(request).achats(self.llm),
+        )
         return reported(await self.middleware.arun(request, sampler, streamer=streamer), ChatResponse)
 
     @override
@@ -129,7 +133,10 @@ class AdaptiveLLM(StructuredDelegation):
         request = self._chat_request(messages, kwargs)
         if self._passes_through(request):
             return self.llm.stream_chat(messages, **kwargs)
-        sampler, streamer = chat_sampler(self.llm, self.max_concurrency), self._reader.chats(self.llm)
+        sampler, streamer = (
+            chat_sampler(self.llm, self.max_concurrency),
+            self._reader(request).chats(self.llm),
+        )
         return watched(self.middleware, request, sampler, streamer, ChatResponse)
 
     @override
@@ -138,7 +145,10 @@ class AdaptiveLLM(StructuredDelegation):
         request = self._chat_request(messages, kwargs)
         if self._passes_through(request):
             return await self.llm.astream_chat(messages, **kwargs)
-        sampler, streamer = chat_sampler(self.llm, self.max_concurrency), self._reader.achats(self.llm)
+        sampler, streamer = (
+            chat_sampler(self.llm, self.max_concurrency),
+            self._reader(request).achats(self.llm),
+        )
         return await awatched(self.middleware, request, sampler, streamer, ChatResponse)
 
     @override
@@ -149,7 +159,7 @@ class AdaptiveLLM(StructuredDelegation):
             return self.llm.complete(prompt, formatted=formatted, **kwargs)
         sampler, streamer = (
             completion_sampler(self.llm, self.max_concurrency),
-            self._reader.completions(self.llm),
+            self._reader(request).completions(self.llm),
         )
         return reported(self.middleware.run(request, sampler, streamer=streamer), CompletionResponse)
 
@@ -160,7 +170,7 @@ class AdaptiveLLM(StructuredDelegation):
         if self._passes_through(request):
             return await self.llm.acomplete(prompt, formatted=formatted, **kwargs)
         sampler = completion_sampler(self.llm, self.max_concurrency)
-        streamer = self._reader.acompletions(self.llm)
+        streamer = self._reader(request).acompletions(self.llm)
         return reported(await self.middleware.arun(request, sampler, streamer=streamer), CompletionResponse)
 
     @override
@@ -171,7 +181,7 @@ class AdaptiveLLM(StructuredDelegation):
             return self.llm.stream_complete(prompt, formatted=formatted, **kwargs)
         sampler, streamer = (
             completion_sampler(self.llm, self.max_concurrency),
-            self._reader.completions(self.llm),
+            self._reader(request).completions(self.llm),
         )
         return watched(self.middleware, request, sampler, streamer, CompletionResponse)
 
@@ -184,7 +194,7 @@ class AdaptiveLLM(StructuredDelegation):
         if self._passes_through(request):
             return await self.llm.astream_complete(prompt, formatted=formatted, **kwargs)
         sampler = completion_sampler(self.llm, self.max_concurrency)
-        streamer = self._reader.acompletions(self.llm)
+        streamer = self._reader(request).acompletions(self.llm)
         return await awatched(self.middleware, request, sampler, streamer, CompletionResponse)
 
     @override
@@ -198,9 +208,8 @@ class AdaptiveLLM(StructuredDelegation):
     def _passes_through(self, request: Request) -> bool:
         return self.middleware.rule(request).passes_through
 
-    @property
-    def _reader(self) -> Reader:
-        return Reader(self.steps, self.idle, self.max_concurrency)
+    def _reader(self, request: Request) -> Reader:
+        return Reader(self.middleware.rule(request).boundary, self.idle, self.max_concurrency)
 
 
 def _inherited(llm: object) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -21,8 +21,8 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.mock import MockFunctionCallingLLM, MockLLM
 
-from adaptive_middleware import Middleware
-from adaptive_middleware.effects import Begin, Flow, Follow, Sample
+from adaptive_middleware import Middleware, Rule
+from adaptive_middleware.effects import Advance, Begin, Drop, Flow, Follow, Sample
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.policy import fixed
 from adaptive_middleware.strategies.prune import prune
@@ -341,13 +341,55 @@ async def test_a_cancelled_stream_leaves_no_task_and_no_open_stream(way: str, ga
     assert asyncio.all_tasks() == before
 
 
+def as_far_as_it_came(request: Request) -> Flow[Outcome]:
+    outcome = yield from follows(request)
+    cut = replace(outcome.chosen, done=False, finish_reason="truncated", error=None, raw=None)
+    return replace(outcome, chosen=cut, degraded=(f"broke off: {outcome.chosen.error}",))
+
+
 @WAYS
-async def test_an_answer_that_breaks_off_after_it_was_shown_is_an_error(way: str) -> None:
-    llm = AdaptiveLLM(llm=Model([*GOOD[:2], ConnectionError("gone")]), middleware=FOLLOW)
-    with pytest.raises(SamplerError, match=r"broke off after 11 characters, .* ConnectionError: gone"):
-        await streamed(llm, way)
-    with pytest.raises(SamplerError, match="the chosen answer failed: ConnectionError: gone"):
-        await answered(llm, way)
+async def test_an_answer_that_breaks_off_is_an_error_unless_the_strategy_returns_it_as_it_is(
+    way: str,
+) -> None:
+    model = Model([*GOOD[:2], ConnectionError("gone")])
+    for call in (streamed, answered):
+        with pytest.raises(SamplerError, match="the chosen answer failed: ConnectionError: gone"):
+            await call(AdaptiveLLM(llm=model, middleware=FOLLOW), way)
+    llm = AdaptiveLLM(llm=model, middleware=Middleware(as_far_as_it_came))
+    *shown, last = await streamed(llm, way)
+    assert [one.delta for one in shown] == GOOD[:2]
+    assert (text_of(last), last.delta) == ("".join(GOOD[:2]), "")
+    assert last.additional_kwargs["adaptive"]["degraded"] == ["broke off: ConnectionError: gone"]
+    assert text_of(await answered(llm, way)) == text_of(last)
+
+
+@WAYS
+async def test_what_was_shown_is_never_replaced(way: str) -> None:
+    def returns_another(request: Request) -> Flow[Outcome]:
+        yield from follows(request)
+        return (yield from samples(request))
+
+    with pytest.raises(
+        SamplerError, match="broke off after 38 characters, which were already shown: another"
+    ):
+        await streamed(AdaptiveLLM(llm=Model(GOOD), middleware=Middleware(returns_another)), way)
+
+
+def gives_up(request: Request) -> Flow[Outcome]:
+    opened = yield from Begin(request, 1)
+    read = yield from Advance(request, tuple(opened))
+    (path,) = yield from Drop(request, tuple(read))
+    return Outcome(chosen=replace(path, finish_reason="length"), limit=2)
+
+
+@WAYS
+async def test_an_answer_that_was_given_up_is_its_text_so_far(way: str, gate: threading.Event) -> None:
+    llm = AdaptiveLLM(llm=Model([*GOOD[:3], gate]), middleware=Middleware(gives_up))
+    response = await answered(llm, way)
+    assert text_of(response) == "2 + 2 = 4\n\n"
+    assert response.additional_kwargs["adaptive"]["max_samples"] == 2
+    (piece,) = await streamed(llm, way)
+    assert piece.delta == "2 + 2 = 4\n\n"
 
 
 class Silent(MockLLM):
@@ -405,7 +447,7 @@ async def test_only_a_provider_that_gives_reasons_can_fail_to_give_one(raw: Any,
 
 
 @pytest.mark.parametrize(("steps", "expected"), [("lines", 2), ("paragraphs", 1)])
-async def test_steps_are_cut_as_the_model_says(steps: Any, expected: int) -> None:
+async def test_steps_are_cut_as_the_rule_says(steps: Any, expected: int) -> None:
     seen: list[Path] = []
 
     def looks(request: Request) -> Flow[Outcome]:
@@ -413,7 +455,8 @@ async def test_steps_are_cut_as_the_model_says(steps: Any, expected: int) -> Non
         seen.append(outcome.chosen)
         return outcome
 
-    await AdaptiveLLM(llm=Model(["2 + 2\nis 4"]), middleware=Middleware(looks), steps=steps).achat(QUESTION)
+    middleware = Middleware(rules=[Rule("cut", looks, boundary=steps)])
+    await AdaptiveLLM(llm=Model(["2 + 2\nis 4"]), middleware=middleware).achat(QUESTION)
     assert [len(path.steps) for path in seen] == [expected]
 
 
