@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from adaptive_middleware.calibration import bundle
 from adaptive_middleware.effects import Effect, Extend, Score
 from adaptive_middleware.lab.problems import Problem, is_correct
 from adaptive_middleware.scoring.computed import Engine
@@ -19,7 +18,7 @@ from adaptive_middleware.scoring.rows import render
 from adaptive_middleware.strategies.beam import beam
 from adaptive_middleware.types import Path, Request, StepScores, Usage
 from bench.allocation.curve import Floats
-from bench.lab import paths, text
+from bench.lab import text
 from bench.lab.sampler import Continuation, Sampler
 from bench.partial.counting import CountingScorer
 from bench.partial.lockstep import Together, lockstep
@@ -62,25 +61,15 @@ def newline() -> int:
     return text.plain("\n")[0]
 
 
-def figures(live: Live, made: Callable[[], beam]) -> Floats:
+def figures(live: Live, strategy: beam) -> Floats:
     """(problems, figures) of one live run, in the order of `replayed.FIGURES`."""
-    calibrate = bundle.load(paths.SHIPPED / "calibration.json").calibration
-    strategy = made()
-    configured = beam(
-        strategy.samples,
-        strategy.fanout,
-        strategy.adapt,
-        strategy.confidence,
-        calibrate=calibrate,
-        score_question=False,
-    )
     requests = [Request(problem.question) for problem in live.problems]
     counters = [CountingScorer(live.family.layout, lambda _: StepScores()) for _ in requests]
     together: dict[type[Effect[Any]], Together] = {
         Extend: lambda asked: _extended(live, asked),
         Score: lambda asked: _scored(live, counters, asked),
     }
-    outcomes = lockstep([configured(request) for request in requests], together)
+    outcomes = lockstep([strategy(request) for request in requests], together)
     return np.asarray(
         [
             (

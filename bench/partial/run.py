@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +11,7 @@ import torch
 from transformers import Qwen2Config
 
 from adaptive_middleware import lab, pretrained
+from adaptive_middleware.calibration import bundle
 from adaptive_middleware.lab.problems import stories
 from adaptive_middleware.recording import Problem
 from adaptive_middleware.scoring.device import Device
@@ -53,17 +54,22 @@ def rows(size: Size, log: Log) -> list[Row]:
         found.append(made(rule.name, chosen(replayed.figures(recorded, rule), reference, ids)))
     asked = [problem for problem in stories("test") if problem.id in set(ids)]
     device = Device(opened.network)
-    for samples, fanout in size.beams:
-        for adapt in ("fixed", "k", "m"):
-            name = f"beam {adapt}, N = {samples}, M = {fanout}"
-            log(name)
-            sampler = load(str(paths.POLICY), 0, stops=[beams.newline()])
-            live = Live(asked, sampler, opened.family, device)
-            done = beams.figures(live, partial(beam, samples, fanout, adapt))
-            seconds = live.clock
-            found.append(made(name, done, time_share=seconds.scoring / (seconds.scoring + seconds.drawing)))
+    for name, strategy in _beams(size):
+        log(name)
+        sampler = load(str(paths.POLICY), 0, stops=[beams.newline()])
+        live = Live(asked, sampler, opened.family, device)
+        done, clock = beams.figures(live, strategy), live.clock
+        found.append(made(name, done, time_share=clock.scoring / (clock.scoring + clock.drawing)))
     device.close()
     return found
+
+
+def _beams(size: Size) -> Iterator[tuple[str, beam]]:
+    calibrate = bundle.load(paths.SHIPPED / "calibration.json").calibration
+    for samples, fanout in size.beams:
+        for adapt in ("fixed", "k", "m"):
+            strategy = beam(samples, fanout, adapt, calibrate=calibrate, score_question=False)
+            yield f"beam {adapt}, N = {samples}, M = {fanout}", strategy
 
 
 def _beside(judge: Qwen2Config, reference: Floats, problems: Sequence[Problem]) -> Beside:
