@@ -29,6 +29,7 @@ from adaptive_middleware import Middleware, Rule
 from adaptive_middleware.effects import Advance, Begin, Drop, Flow, Follow, Sample
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.policy import fixed
+from adaptive_middleware.strategies.beam import beam
 from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.testing import TableScorer
 from adaptive_middleware.testing.fake_sse import RESET, Item, Script, StreamServer, event, fake_sse
@@ -407,6 +408,16 @@ async def test_prune_goes_on_as_best_of_n_where_streams_are_switched_off(mode: s
     inner = FakeListChatModel(responses=["4"], disable_streaming=True)
     message = await invoked(AdaptiveChatModel(inner=inner, middleware=PRUNE), mode)
     assert message.response_metadata["adaptive"]["degraded"][0].startswith("NotStreaming: ")
+
+
+@MODES
+async def test_beam_goes_on_as_prune_on_the_models_streams(sse: StreamServer, mode: str) -> None:
+    searching = Middleware(beam(samples=3, fanout=1, score_question=False), scorer=TableScorer(right))
+    message = await invoked(adaptive(sse, "two of three are bad", searching), mode)
+    assert message.content == "".join(GOOD)
+    assert message.response_metadata["adaptive"]["degraded"][0].startswith("NotContinuing: ")
+    assert closed(sse)
+    assert (len(sse.asked), sse.abandoned) == (3, 2)
 
 
 class Blocks(Silent):
