@@ -10,7 +10,7 @@ from adaptive_middleware.config.build_strategy import strategy_of
 from adaptive_middleware.config.dispatch import VerifierOfRule, conditions
 from adaptive_middleware.config.factory import made
 from adaptive_middleware.config.given import Given
-from adaptive_middleware.config.strategies import Beam, Drawing, PassThrough, Prune
+from adaptive_middleware.config.strategies import Beam, Drawing, PassThrough, Stepwise
 from adaptive_middleware.ports import Calibrator, Scorer, Verifier
 from adaptive_middleware.rules import Rule
 
@@ -45,7 +45,7 @@ def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrato
     policy = config.settings.policies.get(name, PassThrough(strategy="pass-through"))
     strategy = strategy_of(config, name, policy, scorer, calibrate)
     limits = config.limits(policy)
-    boundary = policy.steps if isinstance(policy, (Prune, Beam)) else "auto"
+    boundary = policy.steps if isinstance(policy, (Stepwise, Beam)) else "auto"
     return Rule(name, strategy, conditions(policy.when), limits.seconds, limits.tokens, boundary)
 
 

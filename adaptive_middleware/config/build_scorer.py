@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path as FilePath
@@ -11,7 +12,7 @@ from adaptive_middleware.calibration import bundle
 from adaptive_middleware.calibration.raw import uncalibrated
 from adaptive_middleware.config.factory import made
 from adaptive_middleware.config.given import Given
-from adaptive_middleware.config.prms import LabPrm, PythonPrm, TransformersPrm
+from adaptive_middleware.config.prms import LabPrm, PoolingPrm, PythonPrm, TransformersPrm
 from adaptive_middleware.ports import Calibrator, Scorer
 from adaptive_middleware.scoring.quantiles import quantile_estimate
 
@@ -28,6 +29,8 @@ def scorer_of(config: Given) -> Scorer | None:
             return _loader(config)(lab.PRM)
         case TransformersPrm() as prm:
             return _load_transformers(config, prm)
+        case PoolingPrm() as prm:
+            return _pooling(config, prm)
 
 
 def _load_transformers(config: Given, prm: TransformersPrm) -> Scorer:
@@ -43,6 +46,25 @@ def _load_transformers(config: Given, prm: TransformersPrm) -> Scorer:
         compile=prm.compile,
         batch_invariant=prm.batch_invariant,
         sha256=prm.sha256_files or prm.sha256,
+    )
+
+
+def _pooling(config: Given, prm: PoolingPrm) -> Scorer:
+    from adaptive_middleware.scoring.pooling_http import pooling_scorer  # noqa: PLC0415 - loads httpx2
+
+    key = "" if prm.key_env is None else os.environ.get(prm.key_env, "").strip()
+    if prm.key_env is not None and not key:
+        message = f"prm.key_env is {prm.key_env!r}, but that environment variable is not set: put the servers' key there"
+        raise config.refused(("prm", "key_env"), message)
+    folder = config.resolved(prm.tokenizer)
+    return pooling_scorer(
+        prm.urls,
+        model=prm.model,
+        tokenizer=folder if folder.is_dir() else prm.tokenizer,
+        family=prm.family,
+        key=key,
+        timeout=prm.timeout,
+        max_length=prm.max_length,
     )
 
 
@@ -72,7 +94,7 @@ def calibrator_of(config: Given, scorer: Scorer | None) -> Calibrator:
     if written is None or written == "none":
         return uncalibrated
     if tuned := _fine_tuned(config):
-        if isinstance(config.settings.prm, PythonPrm):
+        if isinstance(config.settings.prm, PythonPrm | PoolingPrm):
             message = f"calibration is the folder {str(tuned)!r}, a fine-tuned model: that needs prm.kind transformers or lab; use a bundle"
             raise config.refused(("calibration",), message)
         return quantile_estimate

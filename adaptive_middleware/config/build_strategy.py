@@ -22,7 +22,15 @@ from adaptive_middleware.config.stopping import (
     ScoreDistributionPolicy,
     WeightedAgreementPolicy,
 )
-from adaptive_middleware.config.strategies import Beam, BestOfN, Drawing, PassThrough, PolicyRule, Prune
+from adaptive_middleware.config.strategies import (
+    Beam,
+    BestOfN,
+    Drawing,
+    FirstGood,
+    PassThrough,
+    PolicyRule,
+    Prune,
+)
 from adaptive_middleware.effects import Strategy
 from adaptive_middleware.policy import (
     Prices,
@@ -39,6 +47,7 @@ from adaptive_middleware.policy import (
 from adaptive_middleware.ports import Calibrator, Keep, Policy, Scorer
 from adaptive_middleware.strategies.beam import beam
 from adaptive_middleware.strategies.best_of_n import best_of_n
+from adaptive_middleware.strategies.first_good import first_good
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.strategies.select import Selection, calibrated_argmax, calibrated_vote, majority_vote
@@ -59,6 +68,8 @@ def strategy_of(
             return pass_through
         case BestOfN():
             return best_of_n(**_drawing(config, name, policy, calibrate), score=scorer is not None)
+        case FirstGood():
+            return _first_good(config, name, policy, calibrate)
         case Prune(keep=keep):
             kept = _keep(config, ("policies", name, "keep"), keep)
             return prune(**_drawing(config, name, policy, calibrate), keep=kept)
@@ -78,6 +89,16 @@ def _drawing(config: Given, name: str, policy: Drawing, calibrate: Calibrator) -
         "score_question": policy.score_question,
         "verify": policy.verifier is not None,
     }
+
+
+def _first_good(config: Given, name: str, policy: FirstGood, calibrate: Calibrator) -> first_good:
+    drawing = _drawing(config, name, policy, calibrate)
+    otherwise: Strategy = best_of_n(**drawing)
+    if policy.otherwise == "prune":
+        otherwise = prune(**drawing, keep=_keep(config, ("policies", name, "keep"), policy.keep))
+    own = policy.model_dump(include={"good", "by", "look"})
+    del drawing["policy"]
+    return first_good(otherwise, **own, **drawing)
 
 
 def max_samples(policy: Drawing) -> int:

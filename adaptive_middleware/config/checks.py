@@ -15,7 +15,7 @@ from adaptive_middleware.config.stopping import (
     OptimalStoppingPolicy,
     ScoreDistributionPolicy,
 )
-from adaptive_middleware.config.strategies import Beam, BestOfN, Drawing, PassThrough, PolicyRule
+from adaptive_middleware.config.strategies import Beam, BestOfN, Drawing, FirstGood, PassThrough, PolicyRule
 
 MAX_SAMPLES = 16
 PRIOR = {"prior_mu", "prior_sigma", "prior_spread"}
@@ -50,6 +50,12 @@ def contradictions(document: Document, settings: Settings) -> list[Problem]:
             found.append(((*path, "when"), "has no condition; give tags, model or call_site"))
         if isinstance(policy, Beam):
             found += _beam(policy, path)
+        if (
+            isinstance(policy, FirstGood)
+            and policy.otherwise != "prune"
+            and "keep" in policy.model_fields_set
+        ):
+            found.append(((*path, "keep"), "is given, but 'otherwise' is not 'prune'; remove one of them"))
         if isinstance(policy, Drawing):
             found += [*_limits(policy, path), *_unused_prior(policy, path), *_unused_prices(policy, path)]
     return [Problem(f"{dotted(path)} {message}", path, document.at(path)) for path, message in found]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from adaptive_middleware.config.fields import ARGS, TARGET, Arguments, Digest, Model, Target, Text
+from adaptive_middleware.config.fields import ARGS, TARGET, Arguments, Digest, Model, Seconds, Target, Text
 
 
 class TransformersPrm(Model):
@@ -58,4 +58,30 @@ class PythonPrm(Model):
     args: Arguments = Field(default_factory=dict, description=ARGS)
 
 
-Prm = Annotated[TransformersPrm | LabPrm | PythonPrm, Field(discriminator="kind")]
+class PoolingPrm(Model):
+    """A process reward model behind HTTP: one or more servers that speak vLLM's `/pooling`."""
+
+    kind: Literal["pooling"] = Field(
+        description="Servers of serve-prm or of vLLM, on this or other machines."
+    )
+    urls: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^https?://[^/]")], ...], Field(strict=False, min_length=1)
+    ] = Field(description="Addresses of the servers, each before /pooling; all serve the same model.")
+    model: Text = Field(description="Name of the model at the servers, as /v1/models gives it.")
+    tokenizer: Text = Field(
+        description="Folder (relative to this file) or hub name of the model; only its tokenizer is read."
+    )
+    family: Literal["qwen-math-prm", "math-shepherd", "skywork-prm", "reasoneval"] | None = Field(
+        None, description="How the model reads steps; told by its config.json when absent."
+    )
+    key_env: Text | None = Field(
+        None, description="Environment variable with the key that is sent as a bearer token."
+    )
+    timeout: Seconds = Field(60.0, description="Most seconds of one request to one server.")
+    max_length: Annotated[int, Field(ge=16, le=1_000_000)] = Field(
+        4096,
+        description="Window in tokens, no larger than the servers'; longer inputs lose their first steps.",
+    )
+
+
+Prm = Annotated[TransformersPrm | LabPrm | PythonPrm | PoolingPrm, Field(discriminator="kind")]

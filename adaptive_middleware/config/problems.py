@@ -35,6 +35,7 @@ _PATTERNS: Mapping[str | int, str] = {
     "device": "cpu, mps, cuda or cuda:0, cuda:1, ...",
     "sha256": "64 digits of 0-9 and a-f",
     "sha256_files": "64 digits of 0-9 and a-f",
+    "urls": "http(s)://host:port",
     "target": "'package.module:name'",
 }
 

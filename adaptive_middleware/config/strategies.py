@@ -46,17 +46,42 @@ class BestOfN(Drawing):
     strategy: Literal["best-of-n"] = Field(description="Draw samples while the policy asks; return the best.")
 
 
-class Prune(Drawing):
-    """Several samples, read step by step; those that are not worth finishing are dropped."""
+class Stepwise(Drawing):
+    """Several answers, read step by step."""
 
-    strategy: Literal["prune"] = Field(
-        description="As best-of-n, but answers are streamed, and dropped when not worth finishing."
-    )
     keep: Keeping = Field(
         default_factory=lambda: WorthFinishing(kind="worth-finishing"),
         description="Whether an open answer is read on; worth-finishing when absent.",
     )
     steps: Boundary = Field("auto", description="Where a step of a streamed answer ends.")
+
+
+class Prune(Stepwise):
+    """Several samples, read step by step; those that are not worth finishing are dropped."""
+
+    strategy: Literal["prune"] = Field(
+        description="As best-of-n, but answers are streamed, and dropped when not worth finishing."
+    )
+
+
+class FirstGood(Stepwise):
+    """The first answer, shown while it is written, where it will likely be right; otherwise as prune or best-of-n."""
+
+    strategy: Literal["first-good"] = Field(
+        description="Show the first answer while it is written, where it will likely be right."
+    )
+    good: Probability = Field(
+        0.9, description="Show the answer when its chance of being right is at least this."
+    )
+    by: Literal["lower", "mean"] = Field(
+        "lower", description="What that chance is: the calibrated lower (10 %) quantile, or the mean."
+    )
+    look: Samples = Field(
+        1, description="Steps read before the answer is judged, where the question alone does not suffice."
+    )
+    otherwise: Literal["prune", "best-of-n"] = Field(
+        "prune", description="How calls go on whose first answer is not shown."
+    )
 
 
 class Beam(AnyPolicy):
@@ -80,4 +105,4 @@ class Beam(AnyPolicy):
     steps: Boundary = Field("auto", description="Where a step of an answer ends.")
 
 
-PolicyRule = Annotated[PassThrough | BestOfN | Prune | Beam, Field(discriminator="strategy")]
+PolicyRule = Annotated[PassThrough | BestOfN | Prune | FirstGood | Beam, Field(discriminator="strategy")]

@@ -14,6 +14,8 @@ from adaptive_middleware.effects import Strategy
 from adaptive_middleware.policy import dominated, fixed, optimal_stopping, worth_finishing
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.strategies.beam import beam
+from adaptive_middleware.strategies.best_of_n import best_of_n
+from adaptive_middleware.strategies.first_good import first_good
 from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.strategies.select import calibrated_vote
 from adaptive_middleware.testing import ScriptedSampler, ScriptedStreamer
@@ -85,6 +87,23 @@ def test_the_dominated_rule_and_ones_own_can_be_named() -> None:
     assert ruled.keep == dominated(0.2)
     state = State((), Belief((0.5,), (1.0,)), 4)
     assert [own.keep(state, Candidate(Path(("x",) * n))) for n in (1, 2)] == [True, False]
+
+
+def test_every_key_of_first_good_arrives() -> None:
+    drawing: dict[str, Any] = {"policy": fixed(3), "max_samples": 3, "score_question": False}
+    made = strategy(
+        strategy="first-good",
+        policy={"kind": "fixed", "n": 3},
+        keep={"kind": "dominated"},
+        good=0.8,
+        by="mean",
+        look=2,
+        score_question=False,
+    )
+    otherwise = prune(**drawing, keep=dominated())
+    assert made == first_good(otherwise, 0.8, "mean", 2, 3, score_question=False)
+    plain = strategy(strategy="first-good", policy={"kind": "fixed", "n": 3}, otherwise="best-of-n")
+    assert plain == first_good(best_of_n(fixed(3), 3), max_samples=3)
 
 
 def test_every_key_of_beam_arrives() -> None:
