@@ -29,6 +29,8 @@ from adaptive_middleware import Middleware, Rule
 from adaptive_middleware.effects import Advance, Begin, Drop, Flow, Follow, Sample
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.policy import fixed
+from adaptive_middleware.strategies.beam import beam
+from adaptive_middleware.strategies.first_good import first_good
 from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.testing import TableScorer
 from adaptive_middleware.testing.fake_sse import RESET, Item, Script, StreamServer, event, fake_sse
@@ -407,6 +409,52 @@ async def test_prune_goes_on_as_best_of_n_where_streams_are_switched_off(mode: s
     inner = FakeListChatModel(responses=["4"], disable_streaming=True)
     message = await invoked(AdaptiveChatModel(inner=inner, middleware=PRUNE), mode)
     assert message.response_metadata["adaptive"]["degraded"][0].startswith("NotStreaming: ")
+
+
+@MODES
+async def test_beam_goes_on_as_prune_on_the_models_streams(sse: StreamServer, mode: str) -> None:
+    searching = Middleware(beam(samples=3, fanout=1, score_question=False), scorer=TableScorer(right))
+    message = await invoked(adaptive(sse, "two of three are bad", searching), mode)
+    assert message.content == "".join(GOOD)
+    assert message.response_metadata["adaptive"]["degraded"][0].startswith("NotContinuing: ")
+    assert closed(sse)
+    assert (len(sse.asked), sse.abandoned) == (3, 2)
+
+
+def sure_of_it(path: Path) -> list[float]:
+    return [0.95] * max(len(path.steps), 1)
+
+
+def unsure(path: Path) -> list[float]:
+    return right(path) if path.steps else [0.5]
+
+
+def easy_or_not(score: Callable[[Path], list[float]]) -> Middleware:
+    """First-good: what is good after the first step is shown, all else is pruned unseen."""
+    otherwise = prune(fixed(2), max_samples=2, score_question=False)
+    return Middleware(first_good(otherwise, good=0.9, by="mean"), scorer=TableScorer(score))
+
+
+@MODES
+async def test_first_good_streams_an_easy_answer_live_and_hides_the_search_for_a_hard_one(
+    sse: StreamServer, mode: str
+) -> None:
+    easy = await streamed(adaptive(sse, "good", easy_or_not(sure_of_it)), mode)
+    assert [one.text for one in easy if one.text] == GOOD
+    assert joined(easy).response_metadata["adaptive"]["strategy"].startswith("first-good")
+    assert len(sse.asked) == 1
+    hard = await streamed(adaptive(sse, "two of three are bad", easy_or_not(unsure)), mode)
+    assert [one.text for one in hard] == ["".join(GOOD)]
+    assert closed(sse)
+    assert (len(sse.asked), sse.abandoned) == (1 + 3, 2)
+
+
+@MODES
+async def test_first_good_returns_what_it_showed_when_the_stream_breaks(sse: StreamServer, mode: str) -> None:
+    whole = joined(await streamed(adaptive(sse, "reset", easy_or_not(sure_of_it)), mode))
+    assert whole.content == "".join(GOOD[:3])
+    assert whole.response_metadata["finish_reason"] == "truncated"
+    assert any("ended early" in cause for cause in whole.response_metadata["adaptive"]["degraded"])
 
 
 class Blocks(Silent):

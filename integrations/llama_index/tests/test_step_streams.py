@@ -25,6 +25,7 @@ from adaptive_middleware import Middleware, Rule
 from adaptive_middleware.effects import Advance, Begin, Drop, Flow, Follow, Sample
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.policy import fixed
+from adaptive_middleware.strategies.first_good import first_good
 from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.testing import TableScorer
 from adaptive_middleware.types import Outcome, Path, Request
@@ -373,6 +374,34 @@ async def test_what_was_shown_is_never_replaced(way: str) -> None:
         SamplerError, match="broke off after 38 characters, which were already shown: another"
     ):
         await streamed(AdaptiveLLM(llm=Model(GOOD), middleware=Middleware(returns_another)), way)
+
+
+def sure_of_it(path: Path) -> list[float]:
+    return [0.95] * max(len(path.steps), 1)
+
+
+def unsure(path: Path) -> list[float]:
+    return right(path) if path.steps else [0.5]
+
+
+def easy_or_not(score: Callable[[Path], list[float]]) -> Middleware:
+    """First-good: what is good after the first step is shown, all else is pruned unseen."""
+    otherwise = prune(fixed(2), max_samples=2, score_question=False)
+    return Middleware(first_good(otherwise, good=0.9, by="mean"), scorer=TableScorer(score))
+
+
+@WAYS
+async def test_first_good_streams_an_easy_answer_live_and_hides_the_search_for_a_hard_one(
+    way: str, gate: threading.Event
+) -> None:
+    easy = await streamed(AdaptiveLLM(llm=Model(GOOD), middleware=easy_or_not(sure_of_it)), way)
+    assert [one.delta for one in easy if one.delta] == GOOD
+    assert easy[-1].additional_kwargs["adaptive"]["strategy"].startswith("first-good")
+    model = Model([*BAD, gate], [*BAD, gate], GOOD)
+    (hard,) = await streamed(AdaptiveLLM(llm=model, middleware=easy_or_not(unsure)), way)
+    assert hard.delta == "".join(GOOD)
+    assert await all_closed(model.streams)
+    assert model.streams.asked == 3
 
 
 def gives_up(request: Request) -> Flow[Outcome]:
