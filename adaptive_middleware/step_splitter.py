@@ -47,6 +47,11 @@ class StepSplitter:
         return closed
 
     @property
+    def boundary(self) -> Boundary:
+        """What divides steps: `auto` until the text has decided."""
+        return self._boundary
+
+    @property
     def rest(self) -> str:
         """The text after the last closed step."""
         return "".join([*self._step, *self._spaces])

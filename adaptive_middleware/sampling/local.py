@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import secrets
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
@@ -15,31 +13,14 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessorList
 
 from adaptive_middleware import pretrained
-from adaptive_middleware.errors import ConfigError, SamplerError
 from adaptive_middleware.sampling.drawn import Drawn, step_ends
+from adaptive_middleware.sampling.language import Generation, Language
 from adaptive_middleware.sampling.seeds import mixed, seeded
 from adaptive_middleware.sampling.token_logprobs import Record
 from adaptive_middleware.steps import split_steps
 from adaptive_middleware.types import Path, Request, Usage
 
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """How to draw: `temperature` 0 is greedy, `top_p` in (0, 1], at most `max_new_tokens` per answer.
-
-    With a `seed`, the k-th call of a sampler for a given prompt draws the same answers in every process;
-    without one, it does not. Raises `ConfigError` for values outside their ranges.
-    """
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-    max_new_tokens: int = 512
-    seed: int | None = None
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.temperature < math.inf and 0 < self.top_p <= 1 and self.max_new_tokens >= 1):
-            message = f"{self!r} is out of range: temperature >= 0, 0 < top_p <= 1, max_new_tokens >= 1"
-            raise ConfigError(message)
+__all__ = ["Generation", "LocalSampler", "load_sampler"]
 
 
 class LocalSampler:
@@ -57,17 +38,14 @@ class LocalSampler:
         name: str,
         model: Any,  # noqa: ANN401 - a transformers model
         tokenizer: Any,  # noqa: ANN401
-        generation: Generation = Generation(),
+        generation: Generation | None = None,
         *,
         origin: Callable[[], LocalSampler] | None = None,
     ) -> None:
-        self.id = name
-        self._model, self._tokenizer, self._generation = model, tokenizer, generation
-        self._ends = _end_ids(model, tokenizer)
-        # transformers fills every unset setting from this one: a model's repetition penalty would skew the draws
-        model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
+        generation = generation or Generation()
+        self.id, self.language = name, Language(name, model, tokenizer, generation)
         self._seed = secrets.randbits(64) if generation.seed is None else generation.seed
-        self._calls, self._device, self._origin = 0, threading.Lock(), origin
+        self._calls, self._origin = 0, origin
 
     def __reduce__(self) -> tuple[Callable[[], LocalSampler], tuple[()]]:
         if self._origin is None:
@@ -83,9 +61,9 @@ class LocalSampler:
 
         The first path carries the prompt tokens and the request count, every path its own tokens.
         """
-        with self._device:
-            prompt = self._prompt(request)
-            room = self._room(len(prompt))
+        with self.language.device:
+            prompt = self.language.prompt(request)
+            room = self.language.room(len(prompt))
             self._calls += 1
             with seeded(mixed(self._seed, self._calls, prompt)):
                 tokens, logprobs = self._generate([prompt] * n, room)
@@ -99,10 +77,10 @@ class LocalSampler:
         of tokens is for prefix and continuation together. `seed` alone decides what is drawn, whatever was
         drawn before; the first answer of each prefix carries its prompt tokens. Raises as `sample`.
         """
-        with self._device:
-            prompt = self._prompt(request)
-            room = self._room(len(prompt))
-            starts = [self._plain(prefix) for prefix in prefixes]
+        with self.language.device:
+            prompt = self.language.prompt(request)
+            room = self.language.room(len(prompt))
+            starts = [self.language.plain(prefix) for prefix in prefixes]
             rows = [[*prompt, *start] for start in starts for _ in range(n)]
             with seeded(mixed(seed, 0, prompt)):
                 tokens, logprobs = self._generate(rows, max(1, *(room - len(start) for start in starts)))
@@ -114,44 +92,17 @@ class LocalSampler:
             for text, start, group in zip(prefixes, starts, groups, strict=True)
         ]  # fmt: skip
 
-    def _plain(self, text: str) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
-
     def _drawn(
         self, prefix: str, ids: list[int], logprobs: list[float], start: list[int], prompt: int
     ) -> Drawn:
         """The answer of `prefix` (tokens `start`) and `ids`, which were drawn."""
         tail = self._path(ids, logprobs[: len(ids)], prompt and prompt + len(start))
-        whole = self._text([*start, *ids])
+        whole = self.language.text([*start, *ids])
         text = whole if whole.startswith(prefix) else prefix + tail.text
         path = replace(tail, steps=tuple(split_steps(text)), raw=text)
         if prefix:
             return Drawn(path)
-        return Drawn(path, step_ends(path.steps, len(ids), lambda count: self._text(ids[:count])))
-
-    def _text(self, ids: list[int]) -> str:
-        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
-
-    def _prompt(self, request: Request) -> list[int]:
-        chat = _chat(request.messages) or [{"role": "user", "content": request.text}]
-        if self._tokenizer.chat_template:
-            text = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-            ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        else:
-            ids = self._tokenizer("\n\n".join(message["content"] for message in chat))["input_ids"]
-        if not ids:
-            message = "the prompt is empty, and the model has no token to begin with: give the request a text"
-            raise SamplerError(message)
-        return list(ids)
-
-    def _room(self, prompt: int) -> int:
-        window = pretrained.window_of(self._model)
-        if window is None:
-            return self._generation.max_new_tokens
-        if prompt >= window:
-            message = f"the prompt has {prompt} tokens and the window of {self.id!r} only {window}: shorten the prompt"
-            raise SamplerError(message)
-        return min(self._generation.max_new_tokens, window - prompt)
+        return Drawn(path, step_ends(path.steps, len(ids), lambda count: self.language.text(ids[:count])))
 
     @torch.inference_mode()
     def _generate(
@@ -159,10 +110,12 @@ class LocalSampler:
     ) -> tuple[list[list[int]], list[list[float]]]:
         """Token ids after each row, without padding, and their log-probabilities."""
         width = max(map(len, rows))
-        ids = torch.tensor([[0] * (width - len(row)) + list(row) for row in rows], device=self._model.device)
+        ids = torch.tensor(
+            [[0] * (width - len(row)) + list(row) for row in rows], device=self.language.model.device
+        )
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=ids.device)
         record = Record()
-        out = self._model.generate(
+        out = self.language.model.generate(
             ids,
             attention_mask=mask,
             generation_config=self._config(room),
@@ -174,7 +127,7 @@ class LocalSampler:
         return tokens, [logs[: len(row)] for logs, row in zip(logprobs, tokens, strict=True)]
 
     def _config(self, room: int) -> GenerationConfig:
-        settings = self._generation
+        settings = self.language.generation
         how: dict[str, Any] = {"do_sample": False}
         if settings.temperature > 0:
             how = {
@@ -183,16 +136,18 @@ class LocalSampler:
                 "top_p": settings.top_p,
                 "top_k": 0,
             }
-        padding = self._ends[0] if self._ends else 0
-        return GenerationConfig(max_new_tokens=room, eos_token_id=self._ends, pad_token_id=padding, **how)  # type: ignore[no-untyped-call]
+        padding = self.language.ends[0] if self.language.ends else 0
+        return GenerationConfig(
+            max_new_tokens=room, eos_token_id=self.language.ends, pad_token_id=padding, **how
+        )  # type: ignore[no-untyped-call]
 
     def _until_end(self, ids: list[int]) -> list[int]:
-        ends = [index for index, token in enumerate(ids) if token in self._ends]
+        ends = [index for index, token in enumerate(ids) if token in self.language.ends]
         return ids[: ends[0] + 1] if ends else ids
 
     def _path(self, ids: list[int], logprobs: list[float], prompt: int) -> Path:
-        ended = bool(ids) and ids[-1] in self._ends
-        text = self._text(ids[:-1] if ended else ids)
+        ended = bool(ids) and ids[-1] in self.language.ends
+        text = self.language.text(ids[:-1] if ended else ids)
         return Path(
             tuple(split_steps(text)),
             done=ended,
@@ -223,20 +178,3 @@ def load_sampler(  # noqa: PLR0913 - one keyword per setting of the sampler in t
     tokenizer = pretrained.load_tokenizer(checkpoint)
     network = pretrained.load_model(AutoModelForCausalLM, checkpoint, place, number)
     return LocalSampler(pretrained.name_of(model, checkpoint), network, tokenizer, generation, origin=origin)
-
-
-def _end_ids(model: Any, tokenizer: Any) -> list[int]:  # noqa: ANN401
-    """Ids that end an answer, by the model's generation config and by its tokenizer."""
-    own = model.generation_config.eos_token_id
-    named = own if isinstance(own, list) else [own]
-    return sorted({int(end) for end in [*named, tokenizer.eos_token_id] if end is not None})
-
-
-def _chat(messages: Sequence[object]) -> list[dict[str, str]]:
-    """The messages, where all are dicts with a text content; otherwise none."""
-    chat = [
-        {"role": str(message["role"]), "content": message["content"]}
-        for message in messages
-        if isinstance(message, dict) and "role" in message and isinstance(message.get("content"), str)
-    ]
-    return chat if len(chat) == len(messages) else []

@@ -103,7 +103,7 @@ def test_logprobs_are_those_of_the_untempered_model(folder: FilePath, settings: 
     prompt = prompt_ids(folder, [{"role": "user", "content": ASKED.text}])
     for path, ids in zip(paths, rows, strict=True):
         with torch.no_grad():
-            scores = sampler._model(torch.tensor([prompt + ids])).logits[0].log_softmax(-1)
+            scores = sampler.language.model(torch.tensor([prompt + ids])).logits[0].log_softmax(-1)
         expected = [float(scores[len(prompt) - 1 + k, token]) for k, token in enumerate(ids)]
         assert path.logprobs == pytest.approx(expected, abs=1e-4)
 
@@ -146,7 +146,9 @@ def test_sampling_follows_the_models_distribution(folder: FilePath) -> None:
     paths = sampler.sample(ASKED, 4000)
     prompt = prompt_ids(folder, [{"role": "user", "content": ASKED.text}])
     with torch.no_grad():
-        chance = float(sampler._model(torch.tensor([prompt])).logits[0, -1].softmax(-1)[sampler._ends[0]])
+        chance = float(
+            sampler.language.model(torch.tensor([prompt])).logits[0, -1].softmax(-1)[sampler.language.ends[0]]
+        )
     share = sum(path.finish_reason == "stop" for path in paths) / 4000
     assert share == pytest.approx(chance, abs=4 * math.sqrt(chance * (1 - chance) / 4000))
 
@@ -187,8 +189,8 @@ def test_a_models_own_generation_settings_do_not_leak_in(folder: FilePath, tmp_p
 
 def test_steps_are_the_answers_lines(folder: FilePath) -> None:
     sampler = load_sampler(folder)
-    ids = sampler._tokenizer.encode("3 + 4 = 7\nThe answer is 7.", add_special_tokens=False)
-    path = sampler._path([*ids, sampler._ends[0]], [-1.0] * (len(ids) + 1), 0)
+    ids = sampler.language.tokenizer.encode("3 + 4 = 7\nThe answer is 7.", add_special_tokens=False)
+    path = sampler._path([*ids, sampler.language.ends[0]], [-1.0] * (len(ids) + 1), 0)
     assert path == Path(
         ("3 + 4 = 7\n", "The answer is 7."),
         finish_reason="stop",
