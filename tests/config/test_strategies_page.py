@@ -20,7 +20,7 @@ def test_every_strategy_has_a_row() -> None:
     assert set(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.MULTILINE)) == names
 
 
-def test_the_example_is_valid_and_builds() -> None:
+def test_the_example_is_valid() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     plan = load(yaml.safe_load(example))
     assert list(plan.settings.policies) == ["chat", "planner", "default"]
