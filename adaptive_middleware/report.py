@@ -10,7 +10,9 @@ def report(outcome: Outcome) -> dict[str, object] | None:
 
     `p` and `lower` are the probability that the returned answer is right and its 10 % quantile (None
     without scores); `fixed_n` is what always drawing `max_samples` would have cost in completion
-    tokens, estimated from the samples drawn.
+    tokens, estimated from the samples drawn. `dropped` are answers that were begun and not finished, `shown_from`
+    the number of steps read before the answer was shown while it was written (None: it was not), `rung` the effort
+    that it was drawn with.
     """
     unscored = outcome.choice is None or outcome.choice.probability is None
     if outcome.limit == 1 and unscored and not outcome.degraded:
@@ -21,13 +23,16 @@ def report(outcome: Outcome) -> dict[str, object] | None:
         **_selected(outcome),
         "calibrated": outcome.calibrated,
         "question": _estimate(outcome.question),
-        "samples": len(outcome.considered) + len(outcome.failed),
+        "rung": outcome.rung,
+        "shown_from": outcome.shown_from,
+        "samples": len(outcome.considered) + len(outcome.dropped) + len(outcome.failed),
         "max_samples": outcome.limit,
         "decisions": [
             {"more": decision.more, "because": decision.because, "numbers": dict(decision.numbers)}
             for decision in outcome.decisions
         ],
         "candidates": [_candidate(candidate) for candidate in outcome.considered],
+        "dropped": [_dropped(candidate) for candidate in outcome.dropped],
         "usage": _usage(outcome),
         "fixed_n": {"n": outcome.limit, "completion_tokens": fixed_cost(outcome)},
         "degraded": list(outcome.degraded),
@@ -61,6 +66,14 @@ def _candidate(candidate: Candidate) -> dict[str, object]:
         "estimate": _estimate(candidate.estimate),
         "step_scores": None if scores is None else [round(value, 4) for value in scores.values],
         "verified": None if candidate.verdict is None else candidate.verdict.passed,
+        "completion_tokens": candidate.path.usage.completion_tokens,
+    }
+
+
+def _dropped(candidate: Candidate) -> dict[str, object]:
+    return {
+        "steps": len(candidate.path.steps),
+        "p": None if candidate.estimate is None else candidate.estimate.mean,
         "completion_tokens": candidate.path.usage.completion_tokens,
     }
 

@@ -93,12 +93,16 @@ def once(calibrate: Calibrator, tape: Tape) -> Calibrator:
     """`calibrate` with the estimates of all samples of `tape` computed once, for many replays of it."""
     partial = (path for paths in tape.prefixes for path in paths[1:])
     scored = (path for path in (*tape.paths, *partial) if take(path).scores.values)
-    known = {id(path): calibrate(path, take(path).scores) for path in scored}
+    known = {_place(path): calibrate(path, take(path).scores) for path in scored}
 
     def remembered(path: Path, scores: StepScores) -> Estimate:
-        return known[id(path)] if path.steps else calibrate(path, scores)
+        return known[_place(path)] if path.steps else calibrate(path, scores)
 
     return remembered
+
+
+def _place(path: Path) -> tuple[int, int]:
+    return take(path).sample, len(path.steps)
 
 
 def _path(

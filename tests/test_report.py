@@ -3,8 +3,11 @@ from __future__ import annotations
 import json
 
 from adaptive_middleware import Middleware, Request, best_of_n, fixed, optimal_stopping, report
-from adaptive_middleware.testing import ScriptedSampler, TableScorer, answer
-from adaptive_middleware.types import Outcome
+from adaptive_middleware.strategies.effort import Rung, effort
+from adaptive_middleware.strategies.first_good import first_good
+from adaptive_middleware.strategies.prune import prune
+from adaptive_middleware.testing import ScriptedSampler, ScriptedStreamer, TableScorer, answer
+from adaptive_middleware.types import Candidate, Outcome, Path
 
 REQUEST = Request("What is 2 + 2?")
 
@@ -57,3 +60,32 @@ def test_a_vote_reports_no_probability_and_its_ties() -> None:
     told = report(middleware.run(REQUEST, ScriptedSampler(["4", "5"])))
     assert told is not None
     assert (told["p"], told["tied"], told["selected_by"]) == (None, True, "majority vote")
+
+
+def test_answers_that_were_not_finished_are_told_with_what_they_cost() -> None:
+    strategy = prune(fixed(2), lambda state, one: int(one.path.text.startswith("so")))
+    middleware = Middleware(strategy, scorer=TableScorer(0.4))
+    streamer = ScriptedStreamer(["well it is\n\n5", "so it is\n\n4"])
+    told = report(middleware.run(REQUEST, ScriptedSampler([]), streamer=streamer))
+    assert told is not None
+    assert told["dropped"] == [{"steps": 1, "p": 0.4, "completion_tokens": 3}]
+    assert (told["samples"], told["shown_from"], told["rung"]) == (2, None, None)
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_an_answer_dropped_without_scores_has_no_probability() -> None:
+    outcome = Outcome(answer("4"), degraded=("x",), dropped=(Candidate(Path(("a",), done=False)),))
+    told = report(outcome)
+    assert told is not None
+    assert told["dropped"] == [{"steps": 1, "p": None, "completion_tokens": 0}]
+
+
+def test_an_answer_that_was_shown_early_says_from_where_and_one_of_a_rung_which() -> None:
+    shown = Middleware(first_good(best_of_n(fixed(2)), look=2), scorer=TableScorer(0.95))
+    told = report(shown.run(REQUEST, ScriptedSampler([]), streamer=ScriptedStreamer(["a\n\nb\n\n4"])))
+    assert told is not None
+    assert (told["shown_from"], told["rung"], told["selected_by"]) == (0, None, "shown while it was written")
+    rungs = Middleware(effort((Rung("easy", 0.5), Rung("hard"))), scorer=TableScorer(0.2))
+    graded = report(rungs.run(REQUEST, ScriptedSampler(["4"])))
+    assert graded is not None
+    assert (graded["rung"], graded["shown_from"]) == ("hard", None)

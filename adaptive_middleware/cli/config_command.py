@@ -110,12 +110,14 @@ _SHOWN_APART = frozenset({
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return " / ".join(_kind(each, "name") for each in value)
     return _kind(value) if isinstance(value, dict) else str(value)
 
 
-def _kind(part: Mapping[str, Any]) -> str:
-    options = [f"{key}={value}" for key, value in part.items() if key != "kind"]
-    return f"{part['kind']}({', '.join(options)})"
+def _kind(part: Mapping[str, Any], called: str = "kind") -> str:
+    options = [f"{key}={value}" for key, value in part.items() if key != called]
+    return f"{part[called]}({', '.join(options)})"
 
 
 def _pattern(value: object) -> str:

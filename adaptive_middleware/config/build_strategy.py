@@ -26,6 +26,7 @@ from adaptive_middleware.config.strategies import (
     Beam,
     BestOfN,
     Drawing,
+    Effort,
     FirstGood,
     PassThrough,
     PolicyRule,
@@ -47,6 +48,7 @@ from adaptive_middleware.policy import (
 from adaptive_middleware.ports import Calibrator, Keep, Policy, Scorer
 from adaptive_middleware.strategies.beam import beam
 from adaptive_middleware.strategies.best_of_n import best_of_n
+from adaptive_middleware.strategies.effort import Rung, effort
 from adaptive_middleware.strategies.first_good import first_good
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.strategies.prune import prune
@@ -76,6 +78,8 @@ def strategy_of(
         case Beam():
             own = policy.model_dump(exclude={"strategy", "when", "budget", "verifier", "steps"})
             return beam(**own, calibrate=calibrate, verify=policy.verifier is not None)
+        case Effort():
+            return _effort(policy, calibrate)
 
 
 def _drawing(config: Given, name: str, policy: Drawing, calibrate: Calibrator) -> dict[str, Any]:
@@ -99,6 +103,17 @@ def _first_good(config: Given, name: str, policy: FirstGood, calibrate: Calibrat
     own = policy.model_dump(include={"good", "by", "look"})
     del drawing["policy"]
     return first_good(otherwise, **own, **drawing)
+
+
+def _effort(policy: Effort, calibrate: Calibrator) -> effort:
+    names = [rung.name for rung in policy.rungs]
+    return effort(
+        tuple(Rung(**rung.model_dump()) for rung in policy.rungs),
+        **policy.model_dump(include={"judge", "by", "target", "attempts"}),
+        default=len(names) // 2 if policy.default is None else names.index(policy.default),
+        calibrate=calibrate,
+        verify=policy.verifier is not None,
+    )
 
 
 def max_samples(policy: Drawing) -> int:

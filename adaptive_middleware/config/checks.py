@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from adaptive_middleware.config.calls import When
 from adaptive_middleware.config.document import Document, KeyPath, Problem, dotted
 from adaptive_middleware.config.prms import TransformersPrm
+from adaptive_middleware.config.problems import nearest
 from adaptive_middleware.config.schema import Settings
 from adaptive_middleware.config.stopping import (
     EarlyStoppingPolicy,
@@ -15,7 +17,15 @@ from adaptive_middleware.config.stopping import (
     OptimalStoppingPolicy,
     ScoreDistributionPolicy,
 )
-from adaptive_middleware.config.strategies import Beam, BestOfN, Drawing, FirstGood, PassThrough, PolicyRule
+from adaptive_middleware.config.strategies import (
+    Beam,
+    BestOfN,
+    Drawing,
+    Effort,
+    FirstGood,
+    PassThrough,
+    PolicyRule,
+)
 
 MAX_SAMPLES = 16
 PRIOR = {"prior_mu", "prior_sigma", "prior_spread"}
@@ -50,6 +60,8 @@ def contradictions(document: Document, settings: Settings) -> list[Problem]:
             found.append(((*path, "when"), "has no condition; give tags, model or call_site"))
         if isinstance(policy, Beam):
             found += _beam(policy, path)
+        if isinstance(policy, Effort):
+            found += _effort(policy, path)
         if (
             isinstance(policy, FirstGood)
             and policy.otherwise != "prune"
@@ -88,6 +100,23 @@ def _beam(policy: Beam, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
         yield (*path, "fanout"), more
     if policy.adapt == "fixed" and "confidence" in policy.model_fields_set:
         yield (*path, "confidence"), "is given, but adapt 'fixed' asks for none; remove it"
+
+
+def _effort(policy: Effort, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    names = [rung.name for rung in policy.rungs]
+    for i, (easier, rung) in enumerate(pairwise(policy.rungs), start=1):
+        if rung.name in names[:i]:
+            yield (*path, "rungs", i, "name"), f"is {rung.name!r}, as an earlier rung's; name it differently"
+        if rung.at_least >= easier.at_least:
+            less = f"is {rung.at_least:g}, not less than that of the easier rung before; lower it"
+            yield (*path, "rungs", i, "at_least"), less
+    if policy.rungs[-1].at_least > 0:
+        rest = "is given, but the last rung is for all other calls; remove it, or add a harder rung"
+        yield (*path, "rungs", len(names) - 1, "at_least"), rest
+    if policy.default is not None and policy.default not in names:
+        yield (*path, "default"), f"is {policy.default!r}, which is no rung; {nearest(policy.default, names)}"
+    if policy.target is None and "attempts" in policy.model_fields_set:
+        yield (*path, "attempts"), "is given, but without 'target' no attempt is followed by another; add it"
 
 
 def _limits(policy: Drawing, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from adaptive_middleware.config.calls import AnyPolicy, PythonVerifier
-from adaptive_middleware.config.fields import Probability, Samples
+from adaptive_middleware.config.fields import Arguments, Model, Probability, Samples, Text
 from adaptive_middleware.config.keeping import Keeping, WorthFinishing
 from adaptive_middleware.config.stopping import OptimalStoppingPolicy, StoppingPolicy
 from adaptive_middleware.steps import Boundary
@@ -84,6 +84,47 @@ class FirstGood(Stepwise):
     )
 
 
+class RungModel(Model):
+    """One step of a ladder of effort: what calls of this difficulty are given."""
+
+    name: Text = Field(description="What the rung is called in reports.")
+    at_least: float = Field(
+        0.0, ge=0, lt=1, description="Chance of success from which this rung suffices; the last one has none."
+    )
+    parameters: Arguments = Field(
+        default_factory=dict,
+        description="Parameters of the wrapped model, such as reasoning_effort or max_tokens; they replace the call's.",
+    )
+    model: Text | None = Field(None, description="Name of another model, handed on as the parameter 'model'.")
+
+
+class Effort(AnyPolicy):
+    """One answer, with as much thinking as the call needs; more attempts where it is not good enough."""
+
+    strategy: Literal["effort"] = Field(
+        description="The difficulty of the call picks reasoning effort, token caps or a model."
+    )
+    rungs: Annotated[tuple[RungModel, ...], Field(strict=False, min_length=1)] = Field(
+        description="What calls are given, from easy to hard: the first rung that is reached is used."
+    )
+    judge: Literal["question", "answer"] = Field(
+        "question",
+        description="What tells the difficulty: the question alone, or a first answer on the first rung.",
+    )
+    by: Literal["lower", "mean"] = Field(
+        "mean",
+        description="What the chance of success is: the calibrated mean, or the lower (10 %) quantile.",
+    )
+    target: Probability | None = Field(
+        None, description="Try the next rung when the best answer is right with less probability."
+    )
+    attempts: Samples = Field(2, description="Most answers of one call; needs target.")
+    default: Text | None = Field(
+        None, description="Name of the rung for calls without an estimate; the middle one when absent."
+    )
+    verifier: PythonVerifier | None = Field(None, description="Exact check of every answer.")
+
+
 class Beam(AnyPolicy):
     """Several partial answers, continued step by step; the best ones are fanned out again."""
 
@@ -105,4 +146,6 @@ class Beam(AnyPolicy):
     steps: Boundary = Field("auto", description="Where a step of an answer ends.")
 
 
-PolicyRule = Annotated[PassThrough | BestOfN | Prune | FirstGood | Beam, Field(discriminator="strategy")]
+PolicyRule = Annotated[
+    PassThrough | BestOfN | Prune | FirstGood | Effort | Beam, Field(discriminator="strategy")
+]

@@ -162,3 +162,12 @@ def test_what_other_strategies_add_is_shown_key_by_key(tmp_path: Path) -> None:
             "every 1, steps auto"
         ),
     ]
+
+
+def test_a_ladder_is_shown_rung_by_rung(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "version: 1\nprm: {kind: lab}\npolicies:\n"
+        "  default: {strategy: effort, rungs: [{name: low, at_least: 0.5}, {name: high, model: m}]}\n"
+    )
+    _, shown, _ = ran("check", str(tmp_path / "a.yaml"))
+    assert "rungs low(at_least=0.5, parameters={}) / high(at_least=0.0, parameters={}, model=m)" in shown

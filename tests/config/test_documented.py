@@ -155,6 +155,21 @@ VERDICTS: list[tuple[dict[str, Any], bool]] = [
     (lab(strategy="first-good", good=1), False),
     (lab(strategy="first-good", otherwise="beam"), False),
     (lab(strategy="prune", good=0.8), False),
+    (
+        lab(
+            strategy="effort", rungs=[{"name": "a", "at_least": 0.5, "parameters": {"x": [1]}}, {"name": "b"}]
+        ),
+        True,
+    ),
+    (
+        lab(strategy="effort", rungs=[{"name": "a", "model": "m"}], target=0.9, attempts=3, judge="answer"),
+        True,
+    ),
+    (lab(strategy="effort"), False),
+    (lab(strategy="effort", rungs=[]), False),
+    (lab(strategy="effort", rungs=[{"at_least": 0.5}]), False),
+    (lab(strategy="effort", rungs=[{"name": "a", "at_least": 1}]), False),
+    (lab(strategy="effort", rungs=[{"name": "a", "effort": "low"}]), False),
     (lab(strategy="beam", adapt="m", samples=8, fanout=2), True),
     (lab(strategy="beam", adapt="n"), False),
     (lab(strategy="beam", max_samples=8), False),

@@ -85,7 +85,7 @@ def test_all_problems_are_reported_in_the_order_of_the_file(tmp_path: Path) -> N
         ({"version": 1, "policies": {"default": {}}}, "key 'strategy' is missing in policies.default"),
         (
             {"version": 1, "policies": {"default": {"strategy": "guess"}}},
-            "'beam', 'best-of-n', 'first-good',",
+            "'beam', 'best-of-n', 'effort', 'first-good',",
         ),
         ({"version": 1, "policies": []}, "policies is a list, but must be a mapping"),
         ({"version": 1, "policies": {"default": 3}}, "policies.default is 3, but must be a mapping"),

@@ -15,6 +15,7 @@ from adaptive_middleware.policy import dominated, fixed, optimal_stopping, worth
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.strategies.beam import beam
 from adaptive_middleware.strategies.best_of_n import best_of_n
+from adaptive_middleware.strategies.effort import Rung, effort
 from adaptive_middleware.strategies.first_good import first_good
 from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.strategies.select import calibrated_vote
@@ -106,6 +107,33 @@ def test_every_key_of_first_good_arrives() -> None:
     assert plain == first_good(best_of_n(fixed(3), 3), max_samples=3)
 
 
+RUNGS: list[dict[str, Any]] = [
+    {"name": "low", "at_least": 0.8, "parameters": {"reasoning_effort": "low", "max_tokens": 9}},
+    {"name": "middle", "at_least": 0.3},
+    {"name": "high", "model": "m2"},
+]
+
+
+def test_every_key_of_effort_arrives() -> None:
+    rungs = (
+        Rung("low", 0.8, {"reasoning_effort": "low", "max_tokens": 9}),
+        Rung("middle", 0.3),
+        Rung("high", model="m2"),
+    )
+    assert strategy(strategy="effort", rungs=RUNGS) == effort(rungs, default=1)
+    made = strategy(
+        strategy="effort",
+        rungs=RUNGS,
+        judge="answer",
+        by="lower",
+        target=0.9,
+        attempts=3,
+        default="high",
+        verifier={"kind": "python", "target": f"{HERE}:Contains", "args": {"word": "4"}},
+    )
+    assert made == effort(rungs, "answer", "lower", 0.9, 3, 2, verify=True)
+
+
 def test_every_key_of_beam_arrives() -> None:
     assert strategy(strategy="beam") == beam()
     keys: dict[str, Any] = {
@@ -149,6 +177,36 @@ def test_the_rule_says_where_steps_end(keys: dict[str, Any], boundary: str) -> N
             {"prm": None, "strategy": "beam"},
             "strategy is 'beam', which decides from scores; add 'prm', or use",
         ),
+        (
+            {"strategy": "first-good", "otherwise": "best-of-n", "keep": {"kind": "dominated"}},
+            "keep is given, but 'otherwise' is not 'prune'; remove one of them",
+        ),
+        (
+            {"prm": None, "strategy": "effort", "rungs": RUNGS},
+            "strategy is 'effort', which decides from scores",
+        ),
+        ({"prm": None, "strategy": "first-good"}, "strategy is 'first-good', which decides from scores"),
+        (
+            {"strategy": "effort", "rungs": RUNGS[:2]},
+            "rungs[1].at_least is given, but the last rung is for all",
+        ),
+        (
+            {"strategy": "effort", "rungs": [RUNGS[1], {**RUNGS[0], "at_least": 0.3}, RUNGS[2]]},
+            "rungs[1].at_least is 0.3, not less than that of the easier rung before; lower it",
+        ),
+        (
+            {"strategy": "effort", "rungs": [*RUNGS[:2], {"name": "low"}]},
+            "rungs[2].name is 'low', as an earlier rung's; name it differently",
+        ),
+        (
+            {"strategy": "effort", "rungs": RUNGS, "default": "hihg"},
+            "is 'hihg', which is no rung; did you mean 'high'?",
+        ),
+        ({"strategy": "effort", "rungs": RUNGS, "attempts": 3}, "attempts is given, but without 'target' no"),
+        (
+            {"strategy": "effort", "rungs": [{"name": "a", "nodel": "x"}]},
+            "unknown key 'nodel' in policies.default.rungs[0]; did you mean 'model'",
+        ),
         ({"strategy": "beam", "fanout": 17}, "fanout is 17, more than samples (16) allows; lower it, or"),
         (
             {"strategy": "beam", "adapt": "fixed", "confidence": 0.9},
@@ -186,6 +244,17 @@ def test_the_summary_fills_the_defaults_in() -> None:
     assert (shown["strategy"], shown["steps"], shown["max_samples"]) == ("prune", "lines", 16)
     beams = applied(strategy="beam", samples=8)
     assert (beams["samples"], beams["fanout"], beams["adapt"], beams["verifier"]) == (8, 4, "k", None)
+
+
+def test_the_summary_shows_the_ladder() -> None:
+    shown = applied(strategy="effort", rungs=RUNGS)
+    assert [rung["name"] for rung in shown["rungs"]] == ["low", "middle", "high"]
+    assert (shown["judge"], shown["by"], shown["attempts"], shown["verifier"]) == (
+        "question",
+        "mean",
+        2,
+        None,
+    )
 
 
 def test_verifiers_of_prune_and_beam_are_asked_for_their_calls_only() -> None:
