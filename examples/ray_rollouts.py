@@ -13,8 +13,7 @@ import ray  # type: ignore[import-not-found]
 from ray.util import ActorPool  # type: ignore[import-not-found]
 
 from adaptive_middleware import Request, lab
-from adaptive_middleware.lab.problems import Problem as Story
-from adaptive_middleware.lab.problems import is_correct, stories
+from adaptive_middleware.lab import problems
 from adaptive_middleware.recording import Problem, RecordedSample, write_recording
 from adaptive_middleware.sampling.local import load_sampler
 from adaptive_middleware.scoring.local import load_scorer
@@ -30,7 +29,7 @@ class Worker:
         self.seed = seed
         self.sampler, self.scorer = load_sampler(lab.POLICY, seed=seed), load_scorer(lab.PRM)
 
-    def rolled(self, story: Story) -> Problem:
+    def rolled(self, story: problems.Problem) -> Problem:
         """One problem with its answers, scored and checked."""
         request = Request(story.question)
         paths = self.sampler.sample(request, ANSWERS)
@@ -39,11 +38,10 @@ class Worker:
         level, score = story.level, asked.values[0]
         return Problem(story.id, story.question, samples, level=level, question_score=score)
 
-    def recorded(self, story: Story, path: Path, scored: StepScores) -> RecordedSample:
+    def recorded(self, story: problems.Problem, path: Path, scored: StepScores) -> RecordedSample:
         """One answer as a recording has it."""
-        right = path.done and is_correct(story, path.text)
-        tokens = path.usage.completion_tokens
-        return RecordedSample(path.text, right, tokens, scored.values, seed=self.seed)
+        right = path.done and problems.is_correct(story, path.text)
+        return RecordedSample(path.text, right, path.usage.completion_tokens, scored.values, seed=self.seed)
 
 
 def main(place: str) -> None:
@@ -51,12 +49,13 @@ def main(place: str) -> None:
     ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level="error")
     pool = ActorPool([ray.remote(Worker).remote(seed) for seed in range(WORKERS)])
     found = list(
-        pool.map(lambda one, story: one.rolled.remote(story), islice(stories("calibration"), PROBLEMS))
+        pool.map(
+            lambda one, story: one.rolled.remote(story), islice(problems.stories("calibration"), PROBLEMS)
+        )
     )
     write_recording(place, found)
     seeds = {sample.seed for problem in found for sample in problem.samples}
     print(f"{place}: {len(found)} problems, {ANSWERS} answers each, by {len(seeds)} workers")
-    ray.shutdown()
 
 
 if __name__ == "__main__":
