@@ -48,11 +48,8 @@ def main(place: str) -> None:
     """Send problems to whichever worker is free, and write what comes back."""
     ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level="error")
     pool = ActorPool([ray.remote(Worker).remote(seed) for seed in range(WORKERS)])
-    found = list(
-        pool.map(
-            lambda one, story: one.rolled.remote(story), islice(problems.stories("calibration"), PROBLEMS)
-        )
-    )
+    todo = islice(problems.stories("calibration"), PROBLEMS)
+    found = list(pool.map(lambda one, story: one.rolled.remote(story), todo))
     write_recording(place, found)
     seeds = {sample.seed for problem in found for sample in problem.samples}
     print(f"{place}: {len(found)} problems, {ANSWERS} answers each, by {len(seeds)} workers")

@@ -198,5 +198,4 @@ async def _unless_gone(request: Request, computing: Future[Computed]) -> Compute
 
 
 async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    await request.receive()  # the body has been read: what comes now is the end of the connection

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from jinja2.exceptions import TemplateError
 
 from adaptive_middleware import lab, pretrained
 from adaptive_middleware.errors import CheckpointError, ScorerError
@@ -200,6 +201,19 @@ def test_a_model_without_a_chat_template_refuses_messages() -> None:
         reply = httpx2.post(url + "/pooling", json={"messages": [{"role": "user", "content": "a"}]})
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "messages")
     assert "chat template" in reply.json()["error"]["message"]
+
+
+def test_messages_that_the_template_refuses_are_a_400() -> None:
+    class Strict:
+        chat_template = "yes"
+
+        def apply_chat_template(self, *_: object, **__: object) -> str:
+            raise TemplateError("roles must alternate")
+
+    with running(application(Served("lab", Strict(), 16, 536, TAG), Held())) as url:
+        reply = httpx2.post(url + "/pooling", json={"messages": [{"role": "user", "content": "a"}]})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "messages")
+    assert "roles must alternate" in reply.json()["error"]["message"]
 
 
 def test_a_body_over_the_cap_is_a_413_whether_its_length_is_said_or_not(site: Site) -> None:
