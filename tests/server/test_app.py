@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import math
 import socket
 import struct
@@ -14,6 +15,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jinja2.exceptions import TemplateError
 
 from adaptive_middleware import lab, pretrained
@@ -21,7 +24,8 @@ from adaptive_middleware.errors import CheckpointError, ScorerError
 from adaptive_middleware.scoring.device import Device, Stats
 from adaptive_middleware.scoring.local import open_model
 from adaptive_middleware.server.app import Limits, application
-from adaptive_middleware.server.pooling import Served, step_tag
+from adaptive_middleware.server.pooling import Served, rows_of, step_tag
+from adaptive_middleware.server.requests import PoolingRequest, Refused, parsed
 from tests import tiny
 from tests.server.loopback import Held, eventually, running
 
@@ -71,7 +75,7 @@ def serving(served: Served, limits: Limits | None = None) -> Iterator[Site]:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    with serving(SERVED, Limits(body_bytes=2000, body_seconds=0.3, rows=4)) as one:
+    with serving(SERVED, Limits(body_bytes=2000, body_seconds=0.3, rows=4, tokens=20)) as one:
         yield one
 
 
@@ -153,7 +157,8 @@ REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"input": []}, 400, "input", "empty"),
     ({"input": [[]]}, 400, "input", "no tokens"),
     ({"input": ""}, 400, "input", "no tokens"),
-    ({"input": [[5]] * 5}, 400, "input", "at most 4"),
+    ({"input": [[5]] * 5}, 400, "input", "at most 4 prompts"),
+    ({"input": [[5] * 11] * 2}, 400, "input", "2 prompts of 22 tokens"),
     ({}, 400, "input", "either input or messages"),
     ({"input": [5], "messages": [{"role": "user", "content": "a"}]}, 400, "input", "either"),
     ({"messages": []}, 400, "messages", "at least 1"),
@@ -187,6 +192,26 @@ def test_what_cannot_be_answered_is_refused_as_vllm_does(
 def test_a_body_that_is_no_request_is_a_400(site: Site, body: bytes) -> None:
     reply = site.client.post("/pooling", content=body)
     assert (reply.status_code, reply.json()["error"]["type"]) == (400, "BadRequestError")
+
+
+keys = st.sampled_from(list(PoolingRequest.model_fields)) | st.text(max_size=3)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(keys, values, max_size=6) | values)
+def test_any_json_is_understood_or_refused(body: object) -> None:
+    refused, rows = None, []
+    try:
+        rows = rows_of(SERVED, parsed(json.dumps(body).encode()))
+    except Refused as error:
+        refused = error
+    assert (refused is None) is bool(rows)
+    assert refused is None or (refused.status in {400, 404} and json.dumps(refused.body))
+    assert all(0 < len(row.ids) <= 16 for row in rows)
 
 
 def test_unknown_fields_are_ignored(site: Site) -> None:
@@ -229,16 +254,19 @@ def test_a_body_that_does_not_arrive_is_a_408(site: Site) -> None:
         assert raw.recv(100).startswith(b"HTTP/1.1 408")
 
 
-def test_overload_is_a_503_that_says_when_to_come_again_and_passes(site: Site) -> None:
-    first = threading.Thread(target=site.post, kwargs={"input": [[TAG]] * 3})
+@pytest.mark.parametrize(("held", "more"), [([[TAG]] * 3, [[TAG]] * 2), ([[TAG] * 12], [[TAG] * 9])])
+def test_overload_is_a_503_that_says_when_to_come_again_and_passes(
+    site: Site, held: list[list[int]], more: list[list[int]]
+) -> None:
+    first = threading.Thread(target=site.post, kwargs={"input": held})
     first.start()
     eventually(lambda: site.engine.futures)
-    refused = site.post(input=[[TAG]] * 2)
+    refused = site.post(input=more)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert refused.json()["error"]["type"] == "ServiceUnavailableError"
     site.engine.answer(0, 0.0, 0.0)
     first.join()
-    assert site.scored(input=[[TAG]] * 4)["usage"]["prompt_tokens"] == 4
+    assert site.scored(input=more)["object"] == "list"
 
 
 def test_a_client_that_goes_away_cancels_its_queued_work(site: Site) -> None:

@@ -83,6 +83,11 @@ def test_without_a_key_only_this_machines_own_names_are_answered(host: str, stat
         assert httpx2.get(url + "/v1/models", headers={"host": host}).status_code == status
 
 
+def test_without_a_key_web_pages_are_not_answered() -> None:
+    with running(application(SERVED, Held())) as url:
+        assert httpx2.post(url + "/pooling", headers={"origin": "http://localhost"}).status_code == 403
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])  # noqa: S104 - that it is refused
 def test_an_address_of_other_machines_needs_a_key(host: str) -> None:
     with pytest.raises(ConfigError, match="set a key"):
