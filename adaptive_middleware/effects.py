@@ -68,7 +68,8 @@ class Extend(Effect[Sequence[Path]]):
 class Follow(Effect[Path]):
     """Read one open path to its end, and show it to the caller from now on, as it is written.
 
-    Nothing that was shown can be taken back: a strategy follows only what it returns.
+    Nothing that was shown can be taken back: a strategy follows only what it returns. A failure after something
+    was shown is said in the path's `error`; one before that is thrown.
     """
 
     request: Request

@@ -6,7 +6,6 @@ flow, so that a strategy or a guard decides what a failure means; both check wha
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any, TypeVar
@@ -23,13 +22,8 @@ from adaptive_middleware.effects import (
     Score,
     Verify,
 )
-from adaptive_middleware.errors import (
-    DeadlineExceeded,
-    NotContinuing,
-    NotStreaming,
-    SamplerError,
-    ScorerError,
-)
+from adaptive_middleware.errors import NotContinuing, NotStreaming, SamplerError, ScorerError
+from adaptive_middleware.following import afollowed, followed, in_time
 from adaptive_middleware.ports import AsyncExtender, AsyncPorts, AsyncStreamer, Extender, Ports, Streamer
 from adaptive_middleware.types import Path, StepScores, Verdict
 
@@ -99,8 +93,8 @@ def _stream(effect: Begin | Advance | Follow | Drop, streamer: Streamer) -> obje
             return streamer.begin(request, n)
         case Advance(request, paths):
             return counted(paths, streamer.advance(request, paths))
-        case Follow(request, path):
-            return last(path, streamer.follow(request, path))
+        case Follow(_, path):
+            return last(path, followed(effect, streamer))
         case Drop(request, paths):
             return counted(paths, streamer.drop(request, paths))
 
@@ -115,18 +109,9 @@ async def aanswered(effect: Effect[Any], ports: AsyncPorts) -> object:
             | Begin(request)
             | Advance(request)
             | Extend(request)
-            | Follow(request)
-        ) if request.deadline is not None:
-            import asyncio  # noqa: PLC0415 - costs a third of the package's import time
-
-            try:
-                async with asyncio.timeout(request.deadline - time.monotonic()):
-                    return await _aanswer(effect, ports)
-            except TimeoutError as error:
-                if time.monotonic() < request.deadline:
-                    raise
-                message = f"{type(effect).__name__} was cancelled at the call's deadline"
-                raise DeadlineExceeded(message) from error
+        ):
+            async with in_time(request, type(effect).__name__):
+                return await _aanswer(effect, ports)
     return await _aanswer(effect, ports)
 
 
@@ -156,8 +141,8 @@ async def _astream(effect: Begin | Advance | Follow | Drop, streamer: AsyncStrea
             return await streamer.abegin(request, n)
         case Advance(request, paths):
             return counted(paths, await streamer.aadvance(request, paths))
-        case Follow(request, path):
-            async for longer in streamer.afollow(request, path):
+        case Follow(_, path):
+            async for longer in afollowed(effect, streamer):
                 path = longer
             return path
         case Drop(request, paths):

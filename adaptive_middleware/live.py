@@ -7,11 +7,12 @@ the result of the flow. Whoever stops watching ends the flow: what it had open i
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, closing
-from typing import Any, TypeVar, cast
+from contextlib import aclosing
+from typing import Any, TypeVar
 
 from adaptive_middleware.effects import Effect, Flow, Follow
 from adaptive_middleware.engine import aanswered, answered, streaming
+from adaptive_middleware.following import afollowed, followed
 from adaptive_middleware.ports import AsyncPorts, Ports
 from adaptive_middleware.types import Path
 
@@ -25,7 +26,7 @@ def stream(flow: Flow[T], ports: Ports) -> Generator[Path | T, None, None]:
         while True:
             try:
                 if isinstance(effect, Follow):
-                    answer: object = yield from _followed(effect, ports)
+                    answer: object = yield from followed(effect, streaming(ports.streamer))
                 else:
                     answer = answered(effect, ports)
             except BaseException as error:  # noqa: BLE001 - not swallowed: the flow decides
@@ -47,8 +48,7 @@ async def astream(flow: Flow[T], ports: AsyncPorts) -> AsyncGenerator[Path | T, 
             try:
                 if isinstance(effect, Follow):
                     answer: object = effect.path
-                    longer = streaming(ports.streamer).afollow(effect.request, effect.path)
-                    async with aclosing(cast("AsyncGenerator[Path]", longer)) as growing:
+                    async with aclosing(afollowed(effect, streaming(ports.streamer))) as growing:
                         async for path in growing:
                             answer = path
                             yield path
@@ -60,12 +60,3 @@ async def astream(flow: Flow[T], ports: AsyncPorts) -> AsyncGenerator[Path | T, 
                 effect = flow.send(answer)
     except StopIteration as stop:
         yield stop.value
-
-
-def _followed(effect: Follow, ports: Ports) -> Generator[Path, None, Path]:
-    path = effect.path
-    longer = streaming(ports.streamer).follow(effect.request, path)
-    with closing(cast("Generator[Path]", longer)) as growing:
-        for path in growing:
-            yield path
-    return path

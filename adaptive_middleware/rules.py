@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from adaptive_middleware.effects import Strategy
+from adaptive_middleware.steps import Boundary
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.types import Request
 
@@ -20,7 +21,7 @@ class Rule:
     """A named policy for the calls that `when` accepts, with its per-call limits.
 
     `seconds` is wall-clock time from the start of the call, `tokens` counts completion tokens of all
-    samples; None means no limit.
+    samples; None means no limit. `boundary` says where a step of a streamed answer ends.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Rule:
     when: Callable[[Request], bool] = every_call
     seconds: float | None = None
     tokens: int | None = None
+    boundary: Boundary = "auto"
 
     @property
     def passes_through(self) -> bool:

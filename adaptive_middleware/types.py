@@ -221,7 +221,8 @@ class Outcome:
 
     `rule` names the configured policy that applied and `strategy` what ran; `degraded` lists the causes for which the call got less than
     it asked for (empty when all went well); `failed` are samples that ended in an error, `dropped` answers that
-    were begun and not finished.
+    were begun and not finished. `shown_from` is the number of steps that were read before the answer was shown
+    while it was written; None where it was returned whole.
     """
 
     chosen: Path
@@ -237,3 +238,4 @@ class Outcome:
     limit: int = 1
     calibrated: bool = False
     dropped: tuple[Candidate, ...] = ()
+    shown_from: int | None = None

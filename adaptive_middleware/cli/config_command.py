@@ -96,13 +96,26 @@ def _rule(rule: Mapping[str, Any]) -> str:
     calls = [f"{key} {_pattern(value)}" for key, value in rule["when"].items()]
     parts = [rule["strategy"]]
     if "policy" in rule:
-        options = [f"{key}={value}" for key, value in rule["policy"].items() if key != "kind"]
-        parts = [f"{rule['policy']['kind']}({', '.join(options)})", f"at most {rule['max_samples']} samples"]
-        parts = [rule["strategy"], *parts, f"select {rule['select']}"]
-        parts += [f"verifier {rule['verifier']}"] if rule["verifier"] else []
+        parts += [_kind(rule["policy"]), f"at most {rule['max_samples']} samples", f"select {rule['select']}"]
+    parts += [f"{key} {_shown(value)}" for key, value in rule.items() if key not in _SHOWN_APART]
+    parts += [f"verifier {rule['verifier']}"] if rule.get("verifier") else []
     parts += [f"{rule['tokens']} tokens a call"] if rule["tokens"] else []
     parts += [f"{rule['seconds']:g} s a call"] if rule["seconds"] else []
     return f"{rule['name']} ({' and '.join(calls) or 'all other calls'}): {', '.join(parts)}"
+
+
+_SHOWN_APART = frozenset({
+    "name", "when", "strategy", "tokens", "seconds", "policy", "max_samples", "select", "score_question", "verifier"
+})  # fmt: skip
+
+
+def _shown(value: object) -> str:
+    return _kind(value) if isinstance(value, dict) else str(value)
+
+
+def _kind(part: Mapping[str, Any]) -> str:
+    options = [f"{key}={value}" for key, value in part.items() if key != "kind"]
+    return f"{part['kind']}({', '.join(options)})"
 
 
 def _pattern(value: object) -> str:

@@ -10,7 +10,7 @@ from adaptive_middleware.config.build_strategy import strategy_of
 from adaptive_middleware.config.dispatch import VerifierOfRule, conditions
 from adaptive_middleware.config.factory import made
 from adaptive_middleware.config.given import Given
-from adaptive_middleware.config.schema import BestOfN, PassThrough
+from adaptive_middleware.config.strategies import Beam, Drawing, PassThrough, Stepwise
 from adaptive_middleware.ports import Calibrator, Scorer, Verifier
 from adaptive_middleware.rules import Rule
 
@@ -45,13 +45,14 @@ def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrato
     policy = config.settings.policies.get(name, PassThrough(strategy="pass-through"))
     strategy = strategy_of(config, name, policy, scorer, calibrate)
     limits = config.limits(policy)
-    return Rule(name, strategy, conditions(policy.when), seconds=limits.seconds, tokens=limits.tokens)
+    boundary = policy.steps if isinstance(policy, (Stepwise, Beam)) else "auto"
+    return Rule(name, strategy, conditions(policy.when), limits.seconds, limits.tokens, boundary)
 
 
 def _verifier(config: Config, rules: Sequence[Rule]) -> Verifier | None:
     verifiers: dict[str, Verifier] = {}
     for name, policy in config.settings.policies.items():
-        if isinstance(policy, BestOfN) and policy.verifier is not None:
+        if isinstance(policy, (Drawing, Beam)) and policy.verifier is not None:
             spec = policy.verifier
             path = ("policies", name, "verifier")
             verifiers[name] = made(config.document, path, spec.target, spec.args, "verify")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from adaptive_middleware.config.checks import MAX_SAMPLES, wanted
 from adaptive_middleware.config.document import KeyPath
 from adaptive_middleware.config.factory import made
 from adaptive_middleware.config.fields import Model
 from adaptive_middleware.config.given import Given
-from adaptive_middleware.config.schema import BestOfN, PassThrough, PolicyRule
+from adaptive_middleware.config.keeping import Dominated, Keeping, PythonKeep, WorthFinishing
 from adaptive_middleware.config.stopping import (
     AgreementPolicy,
     EarlyStoppingPolicy,
@@ -21,20 +22,34 @@ from adaptive_middleware.config.stopping import (
     ScoreDistributionPolicy,
     WeightedAgreementPolicy,
 )
+from adaptive_middleware.config.strategies import (
+    Beam,
+    BestOfN,
+    Drawing,
+    FirstGood,
+    PassThrough,
+    PolicyRule,
+    Prune,
+)
 from adaptive_middleware.effects import Strategy
 from adaptive_middleware.policy import (
     Prices,
     agreement,
+    dominated,
     early_stopping,
     fixed,
     instance_adaptive,
     optimal_stopping,
     score_distribution,
     weighted_agreement,
+    worth_finishing,
 )
-from adaptive_middleware.ports import Calibrator, Policy, Scorer
+from adaptive_middleware.ports import Calibrator, Keep, Policy, Scorer
+from adaptive_middleware.strategies.beam import beam
 from adaptive_middleware.strategies.best_of_n import best_of_n
+from adaptive_middleware.strategies.first_good import first_good
 from adaptive_middleware.strategies.pass_through import pass_through
+from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.strategies.select import Selection, calibrated_argmax, calibrated_vote, majority_vote
 
 SELECTIONS: dict[str, Selection] = {
@@ -48,26 +63,50 @@ def strategy_of(
     config: Given, name: str, policy: PolicyRule, scorer: Scorer | None, calibrate: Calibrator
 ) -> Strategy:
     """The strategy of the policy called `name`, with its stopping rule built."""
-    if isinstance(policy, PassThrough):
-        return pass_through
+    match policy:
+        case PassThrough():
+            return pass_through
+        case BestOfN():
+            return best_of_n(**_drawing(config, name, policy, calibrate), score=scorer is not None)
+        case FirstGood():
+            return _first_good(config, name, policy, calibrate)
+        case Prune(keep=keep):
+            kept = _keep(config, ("policies", name, "keep"), keep)
+            return prune(**_drawing(config, name, policy, calibrate), keep=kept)
+        case Beam():
+            own = policy.model_dump(exclude={"strategy", "when", "budget", "verifier", "steps"})
+            return beam(**own, calibrate=calibrate, verify=policy.verifier is not None)
+
+
+def _drawing(config: Given, name: str, policy: Drawing, calibrate: Calibrator) -> dict[str, Any]:
+    """What all strategies that draw as many answers as a policy asks for are made of."""
     limit = max_samples(policy)
-    return best_of_n(
-        _policy(config, ("policies", name, "policy"), policy, limit),
-        max_samples=limit,
-        calibrate=calibrate,
-        select=SELECTIONS[policy.select],
-        score=scorer is not None,
-        score_question=policy.score_question,
-        verify=policy.verifier is not None,
-    )
+    return {
+        "policy": _policy(config, ("policies", name, "policy"), policy, limit),
+        "max_samples": limit,
+        "calibrate": calibrate,
+        "select": SELECTIONS[policy.select],
+        "score_question": policy.score_question,
+        "verify": policy.verifier is not None,
+    }
 
 
-def max_samples(policy: BestOfN) -> int:
+def _first_good(config: Given, name: str, policy: FirstGood, calibrate: Calibrator) -> first_good:
+    drawing = _drawing(config, name, policy, calibrate)
+    otherwise: Strategy = best_of_n(**drawing)
+    if policy.otherwise == "prune":
+        otherwise = prune(**drawing, keep=_keep(config, ("policies", name, "keep"), policy.keep))
+    own = policy.model_dump(include={"good", "by", "look"})
+    del drawing["policy"]
+    return first_good(otherwise, **own, **drawing)
+
+
+def max_samples(policy: Drawing) -> int:
     """The most samples of one call: as written, else what the stopping policy names itself, else 16."""
     return policy.max_samples or wanted(policy)[0] or MAX_SAMPLES
 
 
-def _policy(config: Given, path: KeyPath, rule: BestOfN, limit: int) -> Policy:
+def _policy(config: Given, path: KeyPath, rule: Drawing, limit: int) -> Policy:
     match rule.policy:
         case InstanceAdaptivePolicy(confidence=confidence, cap=cap):
             return instance_adaptive(confidence, cap or limit)
@@ -79,6 +118,17 @@ def _policy(config: Given, path: KeyPath, rule: BestOfN, limit: int) -> Policy:
             return policy
         case named:
             return _NAMED[type(named)](**named.model_dump(exclude={"kind"}))
+
+
+def _keep(config: Given, path: KeyPath, rule: Keeping) -> Keep:
+    match rule:
+        case WorthFinishing():
+            return worth_finishing(**rule.model_dump(exclude={"kind"}))
+        case Dominated(give_up=give_up):
+            return dominated(give_up)
+        case PythonKeep(target=factory, args=args):
+            keep: Keep = made(config.document, path, factory, args)
+            return keep
 
 
 _NAMED: Mapping[type[Model], Callable[..., Policy]] = MappingProxyType(

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from adaptive_middleware.config.calls import When
 from adaptive_middleware.config.document import Document, KeyPath, Problem, dotted
 from adaptive_middleware.config.prms import TransformersPrm
-from adaptive_middleware.config.schema import (
-    BestOfN,
-    PolicyRule,
-    Settings,
-    When,
-)
+from adaptive_middleware.config.schema import Settings
 from adaptive_middleware.config.stopping import (
     EarlyStoppingPolicy,
     FixedPolicy,
@@ -19,6 +15,7 @@ from adaptive_middleware.config.stopping import (
     OptimalStoppingPolicy,
     ScoreDistributionPolicy,
 )
+from adaptive_middleware.config.strategies import Beam, BestOfN, Drawing, FirstGood, PassThrough, PolicyRule
 
 MAX_SAMPLES = 16
 PRIOR = {"prior_mu", "prior_sigma", "prior_spread"}
@@ -51,7 +48,15 @@ def contradictions(document: Document, settings: Settings) -> list[Problem]:
         path = ("policies", name)
         if policy.when is not None and policy.when == When():
             found.append(((*path, "when"), "has no condition; give tags, model or call_site"))
-        if isinstance(policy, BestOfN):
+        if isinstance(policy, Beam):
+            found += _beam(policy, path)
+        if (
+            isinstance(policy, FirstGood)
+            and policy.otherwise != "prune"
+            and "keep" in policy.model_fields_set
+        ):
+            found.append(((*path, "keep"), "is given, but 'otherwise' is not 'prune'; remove one of them"))
+        if isinstance(policy, Drawing):
             found += [*_limits(policy, path), *_unused_prior(policy, path), *_unused_prices(policy, path)]
     return [Problem(f"{dotted(path)} {message}", path, document.at(path)) for path, message in found]
 
@@ -60,11 +65,15 @@ def _without_prm(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
     has_prm = settings.prm is not None
     if settings.calibration not in {None, "none"} and not has_prm:
         yield ("calibration",), "is given, but there are no scores to calibrate; add 'prm', or remove it"
+    kinds = (InstanceAdaptivePolicy, ScoreDistributionPolicy)
     for name, rule in settings.policies.items():
-        kinds = (InstanceAdaptivePolicy, ScoreDistributionPolicy)
-        if not isinstance(rule, BestOfN) or not isinstance(rule.policy, kinds):
+        path = ("policies", name)
+        if not isinstance(rule, (PassThrough, BestOfN)) and not has_prm:
+            message = f"is {rule.strategy!r}, which decides from scores; add 'prm', or use 'best-of-n'"
+            yield (*path, "strategy"), message
+        if not isinstance(rule, Drawing) or not isinstance(rule.policy, kinds):
             continue
-        path, kind = ("policies", name), rule.policy.kind
+        kind = rule.policy.kind
         if not has_prm:
             message = f"is {kind!r}, which decides from scores; add 'prm', or use 'agreement'"
             yield (*path, "policy", "kind"), message
@@ -73,7 +82,15 @@ def _without_prm(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
             yield (*path, "score_question"), message
 
 
-def _limits(policy: BestOfN, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+def _beam(policy: Beam, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if policy.fanout > policy.samples:
+        more = f"is {policy.fanout}, more than samples ({policy.samples}) allows; lower it, or raise samples"
+        yield (*path, "fanout"), more
+    if policy.adapt == "fixed" and "confidence" in policy.model_fields_set:
+        yield (*path, "confidence"), "is given, but adapt 'fixed' asks for none; remove it"
+
+
+def _limits(policy: Drawing, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     asked, key = _least(policy)
     limit = policy.max_samples or wanted(policy)[0] or MAX_SAMPLES
     if asked > limit:
@@ -81,7 +98,7 @@ def _limits(policy: BestOfN, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
         yield (*path, "policy", key), more
 
 
-def _unused_prior(policy: BestOfN, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+def _unused_prior(policy: Drawing, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     if isinstance(policy.policy, ScoreDistributionPolicy) and policy.policy.method == "mle":
         for key in sorted(policy.policy.model_fields_set & PRIOR):
             yield (
@@ -90,14 +107,14 @@ def _unused_prior(policy: BestOfN, path: KeyPath) -> Iterator[tuple[KeyPath, str
             )
 
 
-def _unused_prices(policy: BestOfN, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+def _unused_prices(policy: Drawing, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     rule = policy.policy
     if isinstance(rule, OptimalStoppingPolicy) and rule.prices is not None and not rule.per_tokens:
         message = "are in completion tokens, but give_up is the price of a sample; add per_tokens"
         yield (*path, "policy", "prices"), message
 
 
-def _least(policy: BestOfN) -> tuple[int, str]:
+def _least(policy: Drawing) -> tuple[int, str]:
     """The number of samples without which the stopping policy cannot do what it says, and its key."""
     match policy.policy:
         case EarlyStoppingPolicy(window=window):
@@ -109,7 +126,7 @@ def _least(policy: BestOfN) -> tuple[int, str]:
             return asked or 0, key
 
 
-def wanted(policy: BestOfN) -> tuple[int | None, str]:
+def wanted(policy: Drawing) -> tuple[int | None, str]:
     """The number of samples that the stopping policy names itself, and under which key."""
     match policy.policy:
         case FixedPolicy(n=n):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from adaptive_middleware.config.schema import When
+from adaptive_middleware.config.calls import When
 from adaptive_middleware.ports import Verifier
 from adaptive_middleware.rules import every_call
 from adaptive_middleware.types import Path, Request, Verdict

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
+from adaptive_middleware.config.calls import AnyPolicy, Limits
 from adaptive_middleware.config.document import Document, KeyPath
-from adaptive_middleware.config.schema import Limits, PolicyRule, Settings
+from adaptive_middleware.config.schema import Settings
 from adaptive_middleware.errors import ConfigError
 
 
@@ -17,7 +18,7 @@ class Given:
     settings: Settings
     document: Document
 
-    def limits(self, policy: PolicyRule) -> Limits:
+    def limits(self, policy: AnyPolicy) -> Limits:
         """What a call of this policy may cost: its own limits, else those of all calls."""
         own, shared = policy.budget, self.settings.budget.per_call
         return Limits(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from adaptive_middleware.config.build import Config
 from adaptive_middleware.config.build_strategy import max_samples
-from adaptive_middleware.config.schema import BestOfN, PassThrough, PolicyRule, When
+from adaptive_middleware.config.calls import When
+from adaptive_middleware.config.strategies import Beam, Drawing, PassThrough, PolicyRule
 
 
 def summary(config: Config) -> dict[str, object]:
@@ -29,12 +30,13 @@ def _rule(config: Config, name: str, policy: PolicyRule) -> dict[str, object]:
         "tokens": limits.tokens,
         "seconds": limits.seconds,
     }
-    if isinstance(policy, BestOfN):
-        rule["policy"] = policy.policy.model_dump(exclude_none=True)
-        rule["max_samples"] = max_samples(policy)
-        rule["select"] = policy.select
+    if isinstance(policy, (Drawing, Beam)):
+        own = policy.model_dump(mode="json", exclude_none=True, exclude={"when", "budget"})
+        rule |= own
         rule["score_question"] = policy.score_question and config.settings.prm is not None
         rule["verifier"] = None if policy.verifier is None else policy.verifier.target
+    if isinstance(policy, Drawing):
+        rule["max_samples"] = max_samples(policy)
     return rule
 
 

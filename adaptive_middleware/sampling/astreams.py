@@ -20,7 +20,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias
 
-from adaptive_middleware.sampling.reading import Finish, Piece, Reading, Until, has_step, joined, longer_than
+from adaptive_middleware.sampling.reading import (
+    Finish,
+    Open,
+    Piece,
+    Reading,
+    Until,
+    has_step,
+    joined,
+    longer_than,
+)
 from adaptive_middleware.sampling.settling import (
     Failure,
     StreamStalled,
@@ -41,10 +50,9 @@ _CLOSING = 5.0
 
 
 @dataclass(slots=True, eq=False)
-class _Stream:
+class _Stream(Open):
     """An open answer: its generator, always run in the context it was opened in."""
 
-    reading: Reading
     pieces: AsyncGenerator[Piece, None]
     context: Context = field(default_factory=copy_context)
     failure: Failure | None = None
@@ -108,6 +116,7 @@ class AsyncStepStreamer:
     idle: float = 60.0
     max_concurrency: int = 16
     most: int = 16 * 2**20
+    begun: Callable[[Reading], object] | None = None
 
     async def abegin(self, request: Request, n: int) -> list[Path]:
         """`n` open paths; each asks the provider when it is first read."""
@@ -153,6 +162,8 @@ class AsyncStepStreamer:
 
     def _opened(self, request: Request) -> _Stream:
         reading = Reading(request, StepSplitter(self.boundary), self.finish, self.most)
+        if self.begun is not None:
+            self.begun(reading)
         return _Stream(reading, self.source(request))
 
 

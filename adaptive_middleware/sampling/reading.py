@@ -94,6 +94,11 @@ class Reading:
         self._usage = piece.usage or self._usage
 
     @property
+    def pieces(self) -> Sequence[Piece]:
+        """The pieces that have come, in order."""
+        return self._pieces
+
+    @property
     def started(self) -> bool:
         """Whether any piece has come."""
         return bool(self._pieces)
@@ -132,7 +137,7 @@ class Reading:
             except Exception as cause:  # noqa: BLE001 - the adapter's code; a failed answer is data
                 error = f"{type(cause).__name__}: {cause}"
         calls = tuple(call for piece in self._pieces for call in piece.tool_calls)
-        done = error is None and reason not in _CUT
+        done = error is None and str(reason).lower() not in _CUT
         steps, logprobs = tuple(self.given), tuple(self._logprobs) or None
         return Path(steps, done, reason, calls, logprobs, self.usage(), raw, error)
 
@@ -157,6 +162,13 @@ class Reading:
 
     def _path(self, steps: tuple[str, ...], *, logprobs: tuple[float, ...] | None) -> Path:
         return Path(steps, done=False, logprobs=logprobs, usage=self.usage())
+
+
+@dataclass(slots=True, eq=False)
+class Open:
+    """What an open path carries in `raw`: its reading, for whoever shows the provider's own pieces."""
+
+    reading: Reading
 
 
 def _sound(usage: Usage) -> bool:

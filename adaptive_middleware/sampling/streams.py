@@ -22,7 +22,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
-from adaptive_middleware.sampling.reading import Finish, Piece, Reading, Until, has_step, joined, longer_than
+from adaptive_middleware.sampling.reading import (
+    Finish,
+    Open,
+    Piece,
+    Reading,
+    Until,
+    has_step,
+    joined,
+    longer_than,
+)
 from adaptive_middleware.sampling.settling import Failure, first_failure, late, opened, seconds_left, stalled
 from adaptive_middleware.step_splitter import StepSplitter
 from adaptive_middleware.steps import Boundary
@@ -33,10 +42,9 @@ Source: TypeAlias = Callable[[Request], Generator[Piece, None, None]]
 
 
 @dataclass(slots=True, eq=False)
-class _Stream:
+class _Stream(Open):
     """An open answer: its generator, run in the context it was opened in, by one thread at a time."""
 
-    reading: Reading
     pieces: Generator[Piece, None, None]
     context: Context = field(default_factory=copy_context)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -97,7 +105,8 @@ class StepStreamer:
 
     `finish` makes the `raw` of a whole answer from its pieces. `idle` is the longest silence in seconds, before the
     first piece too; a silent stream ends with an error. `max_concurrency` bounds the threads, `most` the characters
-    kept of one answer. An error before any piece of any answer is raised; a later one ends its answer alone.
+    kept of one answer; `begun` is told of every answer that is opened. An error before any piece of any answer is
+    raised; a later one ends its answer alone.
     """
 
     source: Source
@@ -106,6 +115,7 @@ class StepStreamer:
     idle: float = 60.0
     max_concurrency: int = 16
     most: int = 16 * 2**20
+    begun: Callable[[Reading], object] | None = None
 
     def begin(self, request: Request, n: int) -> list[Path]:
         """`n` open paths; each asks the provider when it is first read."""
@@ -141,6 +151,8 @@ class StepStreamer:
 
     def _opened(self, request: Request) -> _Stream:
         reading = Reading(request, StepSplitter(self.boundary), self.finish, self.most)
+        if self.begun is not None:
+            self.begun(reading)
         return _Stream(reading, self.source(request))
 
     def _run(self, request: Request, streams: Sequence[_Stream], until: Until) -> None:

@@ -10,6 +10,7 @@ from adaptive_middleware.scoring.attention import Group
 from adaptive_middleware.scoring.packing import Segment
 
 _WASTE = 1.25
+_MOST = 1 << 18  # queries times keys attended to at once: beyond that their scores leave the cache
 
 
 def groups(segments: Sequence[Segment], place: torch.device) -> list[Group]:
@@ -23,7 +24,8 @@ def groups(segments: Sequence[Segment], place: torch.device) -> list[Group]:
     useful = 0
     for index in order:
         own = _work(*_size(segments[index]))
-        if found and _padded(segments, [*found[-1], index]) <= _WASTE * (useful + own):
+        padded = _padded(segments, [*found[-1], index]) if found else 0
+        if found and padded <= min(_WASTE * (useful + own), max(_MOST, own)):
             found[-1].append(index)
             useful += own
         else:
@@ -56,7 +58,9 @@ def _group(segments: Sequence[Segment], starts: Sequence[int], place: torch.devi
     rows = torch.where(real, torch.tensor(starts, device=place)[:, None] + steps, 0)
     last = (counts[:, :1] - counts[:, 1:] + steps).clamp(max=keys - 1)
     mask = torch.arange(keys, device=place) <= last[:, :, None]
-    return Group(rows, torch.tensor(slots, device=place), real, mask[:, None])
+    ahead = max(total - own for total, own in map(_size, segments))
+    block = max(_MOST // (len(segments) * keys), 1)
+    return Group(rows, torch.tensor(slots, device=place), real, mask[:, None], ahead, block)
 
 
 def _filled(slots: list[int], count: int) -> list[int]:

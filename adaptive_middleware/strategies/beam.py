@@ -15,7 +15,8 @@ from adaptive_middleware.policy.fixed import fixed
 from adaptive_middleware.ports import Calibrator
 from adaptive_middleware.strategies.judging import Judging, Notes
 from adaptive_middleware.strategies.prune import prune
-from adaptive_middleware.types import Candidate, Choice, Outcome, Path, Request, State
+from adaptive_middleware.strategies.settle import settled
+from adaptive_middleware.types import Candidate, Choice, Outcome, Path, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class beam:  # noqa: N801 - reads as a word, like the policies
             notes.degraded.append(f"{type(error).__name__}: {error}")
             if not state.candidates and not any(one.path.steps for one in kept):
                 raise
-        state = _closed(judging, state, kept, notes)
+        state = settled(judging, state, [one for one in kept if one.path.steps], notes)
         return judging.outcome(
             state, notes, f"beam {self.adapt}", calibrated=self.calibrate is not uncalibrated
         )
@@ -145,14 +146,3 @@ def _lost(judged: Sequence[Candidate], kept: Sequence[Candidate]) -> list[Candid
     """Those not kept, by identity: two beams may be equal."""
     going_on = {id(one) for one in kept}
     return [one for one in judged if id(one) not in going_on]
-
-
-def _closed(judging: Judging, state: State, kept: Sequence[Candidate], notes: Notes) -> State:
-    """The state at the end: beams still open are dropped, but for the best one where nothing has finished."""
-    open_ones = [one for one in kept if one.path.steps]
-    if state.leader is None and open_ones:
-        best, *open_ones = open_ones
-        notes.degraded.append("no answer was finished: the best open one is returned as it is")
-        cut = replace(best.path, finish_reason="length")
-        state = judging.after(state, [replace(best, path=cut, answer=judging.answer(cut))])
-    return replace(state, dropped=(*state.dropped, *open_ones))

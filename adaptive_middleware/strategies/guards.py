@@ -28,21 +28,24 @@ def fail_open(flow: Flow[Outcome], request: Request) -> Flow[Outcome]:
 
     A scorer that raises is answered with rejected scores, so that the strategy goes on with votes; so is
     one that is cut off by the deadline, once there is an answer to return. When
-    the strategy itself fails (a policy or a calibrator that raises), the first usable answer drawn so
-    far is returned, or one plain call is made. Errors of the sampler before there is an answer, and of
-    budgets, pass through: they are the caller's to see. A draw that fails later only loses its samples.
+    the strategy itself fails (a policy or a calibrator that raises), what was shown to the caller is returned, else
+    the first usable answer drawn so far, or one plain call is made. Errors of the sampler before there is an answer, and of
+    budgets, pass through: they are the caller's to see. A draw that fails later only loses its samples. After
+    something was shown no error passes through.
     """
     watch = _Watch()
     try:
         return (yield from _through(flow, watch.ask))
     except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+        if watch.shown is not None:
+            return Outcome(chosen=watch.shown, usage=watch.usage, degraded=(cause,))
         if error is watch.passed_on or isinstance(error, (BudgetError, SamplerError)):
             raise
         if not watch.drawn:
             yield from watch.ask(Sample(request, 1))
         if not watch.drawn:
             raise
-        cause = f"{type(error).__name__}: {error}"
         return Outcome(chosen=watch.drawn[0], usage=watch.usage, degraded=(cause,))
 
 
@@ -91,9 +94,10 @@ def _through(flow: Flow[Outcome], ask: Callable[[Effect[Any]], Flow[Any]]) -> Fl
 
 @dataclass(slots=True)
 class _Watch:
-    """What `fail_open` has seen pass: usable answers, their cost, and the last error passed on."""
+    """What `fail_open` has seen pass: usable answers, their cost, what was shown, and the last error passed on."""
 
     drawn: list[Path] = field(default_factory=list)
+    shown: Path | None = None
     usage: Usage = field(default_factory=Usage)
     passed_on: Exception | None = None
 
@@ -108,6 +112,8 @@ class _Watch:
             return instead
         if isinstance(effect, _PAID):
             settled = _settled(effect, answer)
+            if isinstance(effect, Follow) and answer.text:
+                self.shown = replace(answer, error=None)
             if not isinstance(effect, Drop):
                 self.drawn += [path for path in settled if path.ended and path.error is None]
             self.usage = sum((path.usage for path in settled), self.usage)
@@ -122,7 +128,9 @@ class _Watch:
                 return [StepScores(rejected=cause)] * len(paths)
             case Sample(_, n) | Begin(_, n) if self.drawn and not over:
                 return [Path(error=cause, usage=Usage(requests=1))] * n
-            case Advance(_, paths) | Drop(_, paths) if self.drawn and not over:
+            case Drop(_, paths):
+                return [replace(path, error=cause) for path in paths]
+            case Advance(_, paths) if self.drawn and not over:
                 return [replace(path, error=cause) for path in paths]
             case Extend() if self.drawn and not over:
                 return []
@@ -143,7 +151,7 @@ class _Limits:
         if isinstance(effect, (Sample, Begin)):
             self._in_time(f"for {effect.n} more samples")
             effect = self._granted(effect)
-        elif isinstance(effect, (Advance, Extend)):
+        elif isinstance(effect, (Advance, Extend, Follow)):
             self._in_time("to read open answers on")
             self._not_spent(effect)
         answer: Any = yield effect
@@ -160,7 +168,7 @@ class _Limits:
             message = f"no time left {what}"
             raise DeadlineExceeded(message)
 
-    def _not_spent(self, effect: Advance | Extend) -> None:
+    def _not_spent(self, effect: Advance | Extend | Follow) -> None:
         if isinstance(effect, Extend) and self.tokens is not None and self.spent >= self.tokens:
             message = f"{self.spent} of {self.tokens} tokens are spent; no path is continued"
             raise TokensExceeded(message)

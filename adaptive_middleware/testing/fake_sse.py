@@ -24,8 +24,8 @@ RESET: Final = "reset"
 CUT: Final = "cut"
 """The connection is closed in the middle of the body."""
 
-Item: TypeAlias = bytes | float | str
-"""Bytes to send as they are, seconds to wait, `RESET` or `CUT`."""
+Item: TypeAlias = bytes | float | str | threading.Event
+"""Bytes to send as they are, seconds to wait, an event to wait for, `RESET` or `CUT`."""
 Script: TypeAlias = Sequence[Item]
 """What is sent; with a first item that begins with `HTTP/` the head of the reply, too."""
 
@@ -118,6 +118,8 @@ class StreamServer:
                     _broken(item, writer)
                     return
                 await asyncio.wait({gone}, timeout=item if isinstance(item, float) else 0)
+                while isinstance(item, threading.Event) and not (item.is_set() or gone.done()):
+                    await asyncio.wait({gone}, timeout=0.002)
                 if gone.done():
                     self.abandoned += 1
                     return

@@ -1,6 +1,6 @@
 """Fast sampling from the lab's policy: many continuations of many prefixes at once, temperature 1, with log-probabilities."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,12 +44,14 @@ class _State:
 
 
 class Sampler:
-    """Draws from a policy; `rows` continuations are computed side by side."""
+    """Draws from a policy; `rows` continuations are computed side by side, each up to the end token or one of `stops`."""
 
-    def __init__(self, model: Qwen2ForCausalLM, seed: int, rows: int = 256) -> None:
+    def __init__(
+        self, model: Qwen2ForCausalLM, seed: int, rows: int = 256, stops: Collection[int] = ()
+    ) -> None:
         self.model, self.rows = model, rows
         self.device = model.device
-        self.end = int(text.tokenizer().eos_token_id)
+        self.ends = {int(text.tokenizer().eos_token_id), *stops}
         self.chance = torch.Generator(device=self.device).manual_seed(seed)
 
     @torch.inference_mode()
@@ -90,11 +92,11 @@ class Sampler:
         for place, (row, token, value) in enumerate(
             zip(alive.tolist(), picked.tolist(), logprobs.tolist(), strict=True)
         ):
-            if drawn[row].tokens[-1:] == [self.end]:
+            if drawn[row].tokens and drawn[row].tokens[-1] in self.ends:
                 continue
             drawn[row].tokens.append(token)
             drawn[row].logprobs.append(value)
-            if token != self.end:
+            if token not in self.ends:
                 going.append(place)
         return torch.tensor(going, dtype=torch.long, device=self.device)
 
@@ -174,14 +176,16 @@ def sharpen(model: Qwen2ForCausalLM, factor: float) -> None:
         model.model.norm.weight.mul_(factor)
 
 
-def load(folder: str, seed: int, rows: int = 256, factor: float = 1.0) -> Sampler:
+def load(
+    folder: str, seed: int, rows: int = 256, factor: float = 1.0, stops: Collection[int] = ()
+) -> Sampler:
     """The policy of a folder, in float32, its logits multiplied by `factor`."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model: Qwen2ForCausalLM = Qwen2ForCausalLM.from_pretrained(folder, dtype=torch.float32)
     model.requires_grad_(requires_grad=False).train(mode=False)
     sharpen(model, factor)
     torch.nn.Module.to(model, device)
-    return Sampler(model, seed, rows)
+    return Sampler(model, seed, rows, stops)
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from adaptive_middleware.scoring.device import Device
 
+from adaptive_middleware.scoring.device import Device
 from adaptive_middleware.scoring.heads import StepModel
 from bench.scoring.clients import Served, serve
 from bench.scoring.machine import Machine, fast_dtype, measure_peak

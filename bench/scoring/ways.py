@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Protocol
 
 from adaptive_middleware.scoring.device import Computed
-
 from adaptive_middleware.scoring.heads import StepModel
 from adaptive_middleware.scoring.rows import Row
 from bench.scoring.costs import Work

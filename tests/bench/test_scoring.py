@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from adaptive_middleware.scoring.device import Computed
 
 from adaptive_middleware.errors import ConfigError
+from adaptive_middleware.scoring.device import Computed
 from adaptive_middleware.scoring.rows import Row
 from bench.scoring import page, targets
 from bench.scoring.__main__ import RESULTS, SHAPES, main

@@ -143,3 +143,22 @@ def test_schema_prints_the_json_schema() -> None:
     status, shown, _ = ran("schema")
     assert (status, json.loads(shown)) == (0, json_schema())
     jsonschema.Draft202012Validator.check_schema(json.loads(shown))
+
+
+def test_what_other_strategies_add_is_shown_key_by_key(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "version: 1\nprm: {kind: lab}\npolicies:\n"
+        "  default: {strategy: beam, adapt: m}\n"
+        "  a: {when: {tags: [a]}, strategy: prune, policy: {kind: fixed, n: 3}, keep: {kind: dominated}}\n"
+    )
+    _, shown, _ = ran("check", str(tmp_path / "a.yaml"))
+    assert shown.splitlines()[1:3] == [
+        (
+            "  1. a (tags a): prune, fixed(n=3), at most 3 samples, select argmax, keep dominated(give_up=0.01), "
+            "steps auto"
+        ),
+        (
+            "  2. default (all other calls): beam, samples 16, fanout 4, adapt m, confidence 0.99, max_steps 40, "
+            "every 1, steps auto"
+        ),
+    ]

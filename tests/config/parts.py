@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from adaptive_middleware.types import Path, Request, State, StepScores, Verdict
+from adaptive_middleware.types import Candidate, Path, Request, State, StepScores, Verdict
 
 SOMETHING = 3
 
@@ -47,3 +47,8 @@ def until(n: int) -> Callable[[State], int]:
 def broken() -> object:
     message = "the user's own error"
     raise RuntimeError(message)
+
+
+def shorter_than(n: int) -> Callable[[State, Candidate], bool]:
+    """A rule of open answers."""
+    return lambda state, candidate: len(candidate.path.steps) < n

@@ -12,13 +12,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from adaptive_middleware.config import json_schema, load, prms, schema, stopping
+from adaptive_middleware.config import calls, json_schema, keeping, load, prms, schema, stopping, strategies
 from adaptive_middleware.errors import ConfigError
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 MODELS = [
     model
-    for module in (prms, schema, stopping)
+    for module in (calls, keeping, prms, schema, stopping, strategies)
     for model in vars(module).values()
     if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == module.__name__
 ]
@@ -76,6 +76,13 @@ def test_the_example_fits_the_json_schema() -> None:
 
 
 BEST = {"strategy": "best-of-n"}
+LAB = {"kind": "lab"}
+
+
+def lab(**keys: Any) -> dict[str, Any]:
+    return {"version": 1, "prm": LAB, "policies": {"default": keys}}
+
+
 VERDICTS: list[tuple[dict[str, Any], bool]] = [
     ({"version": 1}, True),
     ({}, False),
@@ -138,6 +145,19 @@ VERDICTS: list[tuple[dict[str, Any], bool]] = [
     ({"version": 1, "policies": {"a": {**BEST, "when": {"tags": ["x"], "model": "o*"}}}}, True),
     ({"version": 1, "policies": {"a": {**BEST, "when": {"tags": []}}}}, False),
     ({"version": 1, "policies": {"default": {"strategy": "pass-through", "select": "argmax"}}}, False),
+    (lab(strategy="prune", steps="lines", keep={"kind": "dominated", "give_up": 0.1}), True),
+    (lab(strategy="prune", keep={"kind": "worth-finishing", "impatience": 1.5}), True),
+    (lab(strategy="prune", keep={"kind": "worth-finishing", "per_tokens": 0}), False),
+    (lab(strategy="prune", keep={"kind": "dominated", "give_up": 1}), False),
+    (lab(strategy="prune", steps="words"), False),
+    (lab(strategy="best-of-n", keep={"kind": "dominated"}), False),
+    (lab(strategy="first-good", good=0.8, by="mean", look=2, otherwise="best-of-n"), True),
+    (lab(strategy="first-good", good=1), False),
+    (lab(strategy="first-good", otherwise="beam"), False),
+    (lab(strategy="prune", good=0.8), False),
+    (lab(strategy="beam", adapt="m", samples=8, fanout=2), True),
+    (lab(strategy="beam", adapt="n"), False),
+    (lab(strategy="beam", max_samples=8), False),
     ({"version": 1, "budget": {"per_call": {"tokens": 1, "seconds": 0.5}}}, True),
     ({"version": 1, "budget": {"per_call": {"seconds": 0}}}, False),
     ({"version": 1, "budget": {"per_call": {"tokens": "5"}}}, False),

@@ -83,7 +83,10 @@ def test_all_problems_are_reported_in_the_order_of_the_file(tmp_path: Path) -> N
             "policies.default.verifier.kind is 'unit-tests'; valid: 'python'",
         ),
         ({"version": 1, "policies": {"default": {}}}, "key 'strategy' is missing in policies.default"),
-        ({"version": 1, "policies": {"default": {"strategy": "effort"}}}, "'best-of-n', 'pass-through'"),
+        (
+            {"version": 1, "policies": {"default": {"strategy": "guess"}}},
+            "'beam', 'best-of-n', 'first-good',",
+        ),
         ({"version": 1, "policies": []}, "policies is a list, but must be a mapping"),
         ({"version": 1, "policies": {"default": 3}}, "policies.default is 3, but must be a mapping"),
         ({"version": 2}, "version is 2, but must be at most 1"),

@@ -191,3 +191,10 @@ def test_a_folder_is_no_post_hoc_bundle(made: dict[str, Made]) -> None:
 def test_a_window_without_room_is_an_error_of_the_scorer(base: FilePath, made: dict[str, Made]) -> None:
     with pytest.raises(ScorerError, match="max_length 3 has no room"):
         load_quantile_scorer(made["monotone"].folder, base, max_length=3).score(Request("q"), [Path()])
+
+
+async def test_awaited_scores_are_the_same(scorers: dict[str, QuantileScorer]) -> None:
+    scorer, path = scorers["monotone"], Path(("1 and y\n", "so it is 3\n"))
+    assert scorer.concurrent
+    [awaited], [scored] = await scorer.ascore(Request("q"), [path]), scorer.score(Request("q"), [path])
+    assert awaited.values == pytest.approx(scored.values, abs=1e-6)

@@ -42,3 +42,12 @@ def test_every_kind_has_a_section_with_a_valid_example() -> None:
             rule = {"strategy": "best-of-n", **yaml.safe_load(example)}
             assert rule["policy"]["kind"] == kind
             load({"version": 1, "prm": {"kind": "lab"}, "policies": {"default": rule}})
+
+
+def test_the_example_of_prune_is_valid() -> None:
+    (example,) = (
+        each
+        for each in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+        if "keep:" in each
+    )
+    load({"version": 1, "prm": {"kind": "lab"}, "policies": {"default": yaml.safe_load(example)}})

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from transformers import MistralConfig, MistralModel, Qwen2Config, Qwen2Model
 
 from adaptive_middleware.errors import ConfigError, ScorerError
-from adaptive_middleware.scoring import assembly
+from adaptive_middleware.scoring import assembly, groups
 from adaptive_middleware.scoring.cached import Cached
 from adaptive_middleware.scoring.cascade import cascading, torch_varlen
 from adaptive_middleware.scoring.computed import FromScratch
@@ -125,6 +125,17 @@ def test_bfloat16_packs_agree_with_float32_to_its_precision(network: StepModel) 
     close(device.outputs(rows), network, rows, 5e-2)
     assert device.unpacked is None
     device.close()
+
+
+def test_queries_attended_to_a_few_at_a_time_give_the_same_scores(
+    network: StepModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "_MOST", 50)
+    device, half = Device(network), Device(model(torch.bfloat16))
+    for upto in range(1, 4):
+        rows = [row((1, 2, 3), [(4, 5, 6, 7), (k,), (5, 6) * k][:upto]) for k in range(1, 5)]
+        close(device.outputs(rows), network, rows)
+        close(half.outputs(rows), network, rows, 5e-2)
 
 
 def test_tokens_shared_by_rows_of_a_call_are_counted_once(network: StepModel) -> None:

@@ -1,5 +1,6 @@
 """The local scorer on real architectures: order, truncation, hostile text, loading."""
 
+import asyncio
 import copy
 import pickle
 from pathlib import Path as FilePath
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adaptive_middleware.errors import CheckpointError, ConfigError
+from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.scoring.device import Device
 from adaptive_middleware.scoring.local import LocalScorer, load_scorer
 from adaptive_middleware.scoring.rows import render
@@ -83,6 +85,20 @@ def test_the_order_and_the_company_of_a_path_do_not_change_its_scores(
     for one, two, three in zip(together, backwards, alone, strict=True):
         assert one.values == pytest.approx(two.values, abs=1e-5)
         assert one.values == pytest.approx(three.values, abs=1e-5)
+
+
+async def test_calls_at_the_same_moment_get_the_scores_they_would_get_alone(
+    folders: dict[str, FilePath], scorers: dict[str, LocalScorer]
+) -> None:
+    fresh = load_scorer(folders["qwen-math-prm"])
+    paths = [Path((f"step {k}\n", "so\n")) for k in range(12)]
+    middleware = Middleware(scorer=fresh)
+    worker = middleware._worker
+    together = await asyncio.gather(*(worker.ascore(ASKED, [path]) for path in paths))
+    alone = [scorers["qwen-math-prm"].score(ASKED, [path])[0].values for path in paths]
+    assert [scores.values for [scores] in together] == [pytest.approx(values, abs=1e-5) for values in alone]
+    assert worker._pool is None, "a concurrent scorer needs no worker thread"
+    assert worker.score(ASKED, paths[:1])[0].tokens == 0
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import aclosing, closing
 from functools import cached_property
 from typing import Any, Self, cast
 
@@ -20,12 +20,13 @@ from pydantic import Field, model_validator
 
 from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.middleware import Middleware
-from adaptive_middleware.types import Request
+from adaptive_middleware.sampling.shown import Shown
+from adaptive_middleware.types import Outcome, Path, Request
+from langchain_adaptive.call import Call
 from langchain_adaptive.delegation import DelegatingChatModel
-from langchain_adaptive.paths import final_result
 from langchain_adaptive.requests import STREAMING, Origin, inner_arguments, to_request
 from langchain_adaptive.sampler import ChatSampler
-from langchain_adaptive.streaming import only_chunk, streams, without_stream
+from langchain_adaptive.streaming import last_chunk, live_chunks, streams, without_stream
 
 RunManager = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
 
@@ -39,12 +40,14 @@ class AdaptiveChatModel(DelegatingChatModel):
     `usage_metadata` is the sum over all samples, and `response_metadata["adaptive"]` the report when the
     middleware did more than pass the call through. `max_concurrency` bounds the samples of one call that
     are under way at the same time; `native_n` draws several with one request (`n=`) from providers that
-    can. Raises `ConfigError` for an `inner` that cannot be wrapped.
+    can. Strategies that read answers step by step read the inner model's streams; one that is silent for
+    `idle` seconds is given up. Raises `ConfigError` for an `inner` that cannot be wrapped.
     """
 
     middleware: Middleware = Field(default_factory=Middleware, exclude=True, repr=False)
     max_concurrency: int = Field(default=16, ge=1)
     native_n: bool = False
+    idle: float = Field(default=60.0, gt=0)
 
     @model_validator(mode="after")
     def _check_native_n(self) -> Self:
@@ -63,7 +66,7 @@ class AdaptiveChatModel(DelegatingChatModel):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
-        """The answer in chunks: as the inner model streams them, or in one when it had to be chosen."""
+        """The answer in chunks: as the inner model streams them, once it is known which one; else in one."""
         STREAMING.set(Origin.of_config(ensure_config(config), self.tags))
         yield from super().stream(input, config, stop=stop, **kwargs)
 
@@ -114,10 +117,11 @@ class AdaptiveChatModel(DelegatingChatModel):
             stream = self.inner._stream  # noqa: SLF001 - the extension point of chat models
             yield from stream(messages, **inner_arguments(request, run_manager))
             return
-        chunk = only_chunk(self._answer(without_stream(request), run_manager))
-        if run_manager is not None:
-            run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-        yield chunk
+        with closing(self._shown(request)) as shown:
+            for chunk in shown:
+                if run_manager is not None:
+                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
 
     async def _astream(
         self,
@@ -136,18 +140,39 @@ class AdaptiveChatModel(DelegatingChatModel):
                 async for chunk in open_chunks:
                     yield chunk
             return
-        chunk = only_chunk(await self._aanswer(without_stream(request), run_manager))
-        if run_manager is not None:
-            await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-        yield chunk
+        async with aclosing(self._ashown(request)) as shown:
+            async for chunk in shown:
+                if run_manager is not None:
+                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
 
     def _answer(self, request: Request, manager: RunManager | None) -> ChatResult:
-        sampler = self._sampler(request, manager)
-        return final_result(self.middleware.run(request, sampler), sampler.results, self.inner)
+        call = self._call(request, manager)
+        return call.result(self.middleware.run(request, call.sampler, streamer=call.streamer()))
 
     async def _aanswer(self, request: Request, manager: RunManager | None) -> ChatResult:
-        sampler = self._sampler(request, manager)
-        return final_result(await self.middleware.arun(request, sampler), sampler.results, self.inner)
+        call = self._call(request, manager)
+        return call.result(await self.middleware.arun(request, call.sampler, streamer=call.astreamer()))
+
+    def _shown(self, request: Request) -> Generator[ChatGenerationChunk, None, None]:
+        """The followed answer while it is written, then what is missing; or the chosen answer in one chunk."""
+        call, shown = self._call(request, None), Shown()
+        seen = self.middleware.stream(without_stream(request), call.sampler, streamer=call.streamer())
+        with closing(cast("Generator[Path | Outcome]", seen)) as watched:
+            for one in watched:
+                yield from live_chunks(shown.more(one))
+        complete = shown.complete()
+        yield last_chunk(call.result(shown.outcome), shown.outcome.chosen, shown=complete)
+
+    async def _ashown(self, request: Request) -> AsyncGenerator[ChatGenerationChunk, None]:
+        call, shown = self._call(request, None), Shown()
+        seen = self.middleware.astream(without_stream(request), call.sampler, streamer=call.astreamer())
+        async with aclosing(seen) as watched:
+            async for one in watched:
+                for chunk in live_chunks(shown.more(one)):
+                    yield chunk
+        complete = shown.complete()
+        yield last_chunk(call.result(shown.outcome), shown.outcome.chosen, shown=complete)
 
     def _request(
         self,
@@ -159,9 +184,11 @@ class AdaptiveChatModel(DelegatingChatModel):
         origin = STREAMING.get() if manager is None else Origin.of_run(manager)
         return to_request(messages, stop, {**self.inner_kwargs, **kwargs}, self.inner, origin)
 
-    def _sampler(self, request: Request, manager: RunManager | None) -> ChatSampler:
-        told = manager if self.middleware.rule(request).passes_through else None
-        return ChatSampler(self.inner, self.max_concurrency, self.native_n, told)
+    def _call(self, request: Request, manager: RunManager | None) -> Call:
+        rule = self.middleware.rule(request)
+        told = manager if rule.passes_through else None
+        sampler = ChatSampler(self.inner, self.max_concurrency, self.native_n, told)
+        return Call(request, sampler, rule.boundary, self.idle)
 
     def _streams_live(self, request: Request, *, async_api: bool) -> bool:
         return streams(self.inner, async_api=async_api) and self.middleware.rule(request).passes_through
@@ -169,7 +196,7 @@ class AdaptiveChatModel(DelegatingChatModel):
     def _should_stream(
         self, *, async_api: bool, run_manager: RunManager | None = None, **kwargs: Any
     ) -> bool:
-        """Whether the inner model would stream; a call that is not passed through is then one chunk."""
+        """Whether the inner model would stream."""
         theirs = self.inner._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)  # noqa: SLF001
         if not theirs or self._streaming_disabled(**kwargs):
             return False

@@ -1,8 +1,9 @@
-"""Streams: whether a model has one, and a finished answer as a stream of a single chunk."""
+"""What the caller of a stream is shown: the chunks of the followed answer, or a chosen one as a single chunk."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +12,12 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-from adaptive_middleware.types import Request
+from adaptive_middleware.sampling.reading import Piece
+from adaptive_middleware.types import Path, Request
+from langchain_adaptive.chunks import closing_chunk
 
-STREAM_ARGUMENTS = frozenset({"stream", "stream_usage", "stream_options"})
+_ABOUT_USAGE = frozenset({"stream_usage", "stream_options"})
+STREAM_ARGUMENTS = _ABOUT_USAGE | {"stream"}
 """Arguments that only a request for a stream may carry."""
 
 
@@ -46,6 +50,37 @@ def only_chunk(result: ChatResult) -> ChatGenerationChunk:
         chunk_position="last",
     )
     return ChatGenerationChunk(message=chunk)
+
+
+def live_chunks(pieces: Sequence[Piece]) -> list[ChatGenerationChunk]:
+    """The inner model's own chunks in `pieces`, as copies without usage: that of all answers comes in the last chunk."""
+    chunks = [piece.raw for piece in pieces if isinstance(piece.raw, ChatGenerationChunk)]
+    hidden = {"usage_metadata": None, "chunk_position": None}
+    return [
+        ChatGenerationChunk(
+            message=chunk.message.model_copy(update=hidden), generation_info=chunk.generation_info
+        )
+        for chunk in chunks
+    ]
+
+
+def last_chunk(result: ChatResult, chosen: Path, *, shown: bool) -> ChatGenerationChunk:
+    """The last chunk of a stream: all of `result`, or what the chosen answer's own chunks, `shown` before, lack.
+
+    The chunks of an answer that broke off do not say how it ended.
+    """
+    if not shown:
+        return only_chunk(result)
+    message = result.generations[0].message
+    missing = {"adaptive"} if chosen.raw is not None else {"adaptive", "finish_reason"}
+    usage = message.usage_metadata if isinstance(message, AIMessage) else None
+    told = {name: value for name, value in message.response_metadata.items() if name in missing}
+    return closing_chunk(message, usage_metadata=usage, response_metadata=told)
+
+
+def stream_arguments(request: Request) -> dict[str, Any]:
+    """Those arguments of the call that only a request for a stream may carry."""
+    return {name: value for name, value in request.parameters.items() if name in _ABOUT_USAGE}
 
 
 def without_stream(request: Request) -> Request:

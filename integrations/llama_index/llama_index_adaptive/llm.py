@@ -25,7 +25,9 @@ from adaptive_middleware.types import Request
 from llama_index_adaptive.reports import reported
 from llama_index_adaptive.requests import chat_request, completion_request
 from llama_index_adaptive.sampler import chat_sampler, completion_sampler
+from llama_index_adaptive.streamer import Reader
 from llama_index_adaptive.structured import StructuredDelegation
+from llama_index_adaptive.watching import awatched, watched
 
 _COPIED = (
     "system_prompt",
@@ -44,8 +46,9 @@ class AdaptiveLLM(StructuredDelegation):
     The prompts, the output parser and the program mode are those of `llm` unless given; the callback
     manager and the rate limiter are shared with `llm` and stay so when they are set later. Calls whose
     rule passes through are calls of `llm`, streams included. All others draw their samples with
-    `llm.chat` (or `llm.complete`) and return the chosen response, with the report in
-    `additional_kwargs["adaptive"]`; their streams yield it in one piece.
+    `llm.chat` (or `llm.complete`), or read the streams of `llm` step by step, and return the chosen
+    response, with the report in `additional_kwargs["adaptive"]`; their streams show the answer while it is
+    written once it is certain, and else in one piece.
 
     >>> from llama_index.core.llms.mock import MockLLM
     >>> AdaptiveLLM(llm=MockLLM()).complete("echo").text
@@ -58,6 +61,7 @@ class AdaptiveLLM(StructuredDelegation):
     )
     tags: tuple[str, ...] = Field(default=(), description="What rules of the middleware select calls by.")
     max_concurrency: int = Field(default=16, ge=1, description="The most calls of `llm` at the same moment.")
+    idle: float = Field(default=60.0, gt=0, description="The longest silence of a stream, in seconds.")
 
     def __init__(self, llm: LLM, **settings: Any) -> None:  # noqa: ANN401 - the fields
         super().__init__(llm=llm, **{**_inherited(llm), **settings})
@@ -105,7 +109,11 @@ class AdaptiveLLM(StructuredDelegation):
         request = self._chat_request(messages, kwargs)
         if self._passes_through(request):
             return self.llm.chat(messages, **kwargs)
-        return self._chosen_chat(request)
+        sampler, streamer = (
+            chat_sampler(self.llm, self.max_concurrency),
+            self._reader(request).chats(self.llm),
+        )
+        return reported(self.middleware.run(request, sampler, streamer=streamer), ChatResponse)
 
     @override
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
@@ -113,15 +121,23 @@ class AdaptiveLLM(StructuredDelegation):
         request = self._chat_request(messages, kwargs)
         if self._passes_through(request):
             return await self.llm.achat(messages, **kwargs)
-        return await self._achosen_chat(request)
+        sampler, streamer = (
+            chat_sampler(self.llm, self.max_concurrency),
+            self._reader(request).achats(self.llm),
+        )
+        return reported(await self.middleware.arun(request, sampler, streamer=streamer), ChatResponse)
 
     @override
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        """The wrapped model's stream, or the chosen answer in one piece."""
+        """The wrapped model's stream, of the followed answer too; or the chosen answer in one piece."""
         request = self._chat_request(messages, kwargs)
         if self._passes_through(request):
             return self.llm.stream_chat(messages, **kwargs)
-        return (piece for piece in [_whole_chat(self._chosen_chat(request))])
+        sampler, streamer = (
+            chat_sampler(self.llm, self.max_concurrency),
+            self._reader(request).chats(self.llm),
+        )
+        return watched(self.middleware, request, sampler, streamer, ChatResponse)
 
     @override
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
@@ -129,12 +145,11 @@ class AdaptiveLLM(StructuredDelegation):
         request = self._chat_request(messages, kwargs)
         if self._passes_through(request):
             return await self.llm.astream_chat(messages, **kwargs)
-        whole = _whole_chat(await self._achosen_chat(request))
-
-        async def pieces() -> ChatResponseAsyncGen:
-            yield whole
-
-        return pieces()
+        sampler, streamer = (
+            chat_sampler(self.llm, self.max_concurrency),
+            self._reader(request).achats(self.llm),
+        )
+        return await awatched(self.middleware, request, sampler, streamer, ChatResponse)
 
     @override
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
@@ -142,7 +157,11 @@ class AdaptiveLLM(StructuredDelegation):
         request = self._completion_request(prompt, formatted, kwargs)
         if self._passes_through(request):
             return self.llm.complete(prompt, formatted=formatted, **kwargs)
-        return self._chosen_completion(request)
+        sampler, streamer = (
+            completion_sampler(self.llm, self.max_concurrency),
+            self._reader(request).completions(self.llm),
+        )
+        return reported(self.middleware.run(request, sampler, streamer=streamer), CompletionResponse)
 
     @override
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
@@ -150,15 +169,21 @@ class AdaptiveLLM(StructuredDelegation):
         request = self._completion_request(prompt, formatted, kwargs)
         if self._passes_through(request):
             return await self.llm.acomplete(prompt, formatted=formatted, **kwargs)
-        return await self._achosen_completion(request)
+        sampler = completion_sampler(self.llm, self.max_concurrency)
+        streamer = self._reader(request).acompletions(self.llm)
+        return reported(await self.middleware.arun(request, sampler, streamer=streamer), CompletionResponse)
 
     @override
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
-        """The wrapped model's stream, or the chosen completion in one piece."""
+        """The wrapped model's stream, of the followed one too; or the chosen completion in one piece."""
         request = self._completion_request(prompt, formatted, kwargs)
         if self._passes_through(request):
             return self.llm.stream_complete(prompt, formatted=formatted, **kwargs)
-        return (piece for piece in [_whole_completion(self._chosen_completion(request))])
+        sampler, streamer = (
+            completion_sampler(self.llm, self.max_concurrency),
+            self._reader(request).completions(self.llm),
+        )
+        return watched(self.middleware, request, sampler, streamer, CompletionResponse)
 
     @override
     async def astream_complete(
@@ -168,12 +193,9 @@ class AdaptiveLLM(StructuredDelegation):
         request = self._completion_request(prompt, formatted, kwargs)
         if self._passes_through(request):
             return await self.llm.astream_complete(prompt, formatted=formatted, **kwargs)
-        whole = _whole_completion(await self._achosen_completion(request))
-
-        async def pieces() -> CompletionResponseAsyncGen:
-            yield whole
-
-        return pieces()
+        sampler = completion_sampler(self.llm, self.max_concurrency)
+        streamer = self._reader(request).acompletions(self.llm)
+        return await awatched(self.middleware, request, sampler, streamer, CompletionResponse)
 
     @override
     def _chat_request(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> Request:
@@ -186,31 +208,10 @@ class AdaptiveLLM(StructuredDelegation):
     def _passes_through(self, request: Request) -> bool:
         return self.middleware.rule(request).passes_through
 
-    def _chosen_chat(self, request: Request) -> ChatResponse:
-        sampler = chat_sampler(self.llm, self.max_concurrency)
-        return reported(self.middleware.run(request, sampler), ChatResponse)
-
-    async def _achosen_chat(self, request: Request) -> ChatResponse:
-        sampler = chat_sampler(self.llm, self.max_concurrency)
-        return reported(await self.middleware.arun(request, sampler), ChatResponse)
-
-    def _chosen_completion(self, request: Request) -> CompletionResponse:
-        sampler = completion_sampler(self.llm, self.max_concurrency)
-        return reported(self.middleware.run(request, sampler), CompletionResponse)
-
-    async def _achosen_completion(self, request: Request) -> CompletionResponse:
-        sampler = completion_sampler(self.llm, self.max_concurrency)
-        return reported(await self.middleware.arun(request, sampler), CompletionResponse)
+    def _reader(self, request: Request) -> Reader:
+        return Reader(self.middleware.rule(request).boundary, self.idle, self.max_concurrency)
 
 
 def _inherited(llm: object) -> dict[str, Any]:
     names = (*_COPIED, *_SHARED) if isinstance(llm, LLM) else ()
     return {name: getattr(llm, name) for name in names}
-
-
-def _whole_chat(response: ChatResponse) -> ChatResponse:
-    return response.model_copy(update={"delta": response.message.content or ""})
-
-
-def _whole_completion(response: CompletionResponse) -> CompletionResponse:
-    return response.model_copy(update={"delta": response.text})

@@ -23,12 +23,12 @@ _DETAILS = ("prompt_tokens_details", "input_tokens_details")
 
 def chat_path(response: ChatResponse, llm: LLM) -> Path:
     """The path of a chat answer; `raw` is the response itself."""
-    return _path(response, response.message.content or "", _tool_calls(response, llm))
+    return _path(response, written(response), tool_calls(response, llm))
 
 
 def completion_path(response: CompletionResponse) -> Path:
     """The path of a completion; `raw` is the response itself."""
-    return _path(response, response.text, ())
+    return _path(response, written(response), ())
 
 
 def usage(response: ChatResponse | CompletionResponse) -> Usage:
@@ -49,15 +49,21 @@ def usage(response: ChatResponse | CompletionResponse) -> Usage:
 def _path(response: ChatResponse | CompletionResponse, text: str, calls: tuple[ToolCall, ...]) -> Path:
     return Path(
         tuple(split_steps(text)),
-        finish_reason=_finish_reason(response),
+        finish_reason=finish_reason(response),
         tool_calls=calls,
-        logprobs=_logprobs(response, text),
+        logprobs=token_logprobs(response, text),
         usage=usage(response),
         raw=response,
     )
 
 
-def _tool_calls(response: ChatResponse, llm: LLM) -> tuple[ToolCall, ...]:
+def written(response: ChatResponse | CompletionResponse) -> str:
+    """The text of a response."""
+    return response.text if isinstance(response, CompletionResponse) else response.message.content or ""
+
+
+def tool_calls(response: ChatResponse, llm: LLM) -> tuple[ToolCall, ...]:
+    """The tool calls of a chat answer, as its model reads them."""
     if not isinstance(llm, FunctionCallingLLM):
         return ()
     try:
@@ -67,13 +73,19 @@ def _tool_calls(response: ChatResponse, llm: LLM) -> tuple[ToolCall, ...]:
     return tuple(ToolCall(call.tool_name, call.tool_kwargs, call.tool_id) for call in selections)
 
 
-def _finish_reason(response: ChatResponse | CompletionResponse) -> str | None:
+def has_choices(response: ChatResponse | CompletionResponse) -> bool:
+    """Whether a response is of OpenAI's form, whose last choice always says why it ended."""
+    return _first(response.raw, "choices") is not None
+
+
+def finish_reason(response: ChatResponse | CompletionResponse) -> str | None:
+    """Why the answer ended, where the provider says so."""
     names = ("finish_reason", "stop_reason", "done_reason")
     reason = _first(_choice(response), *names) or _first(response.raw, *names)
     return reason if isinstance(reason, str) else None
 
 
-def _logprobs(response: ChatResponse | CompletionResponse, text: str) -> tuple[float, ...] | None:
+def token_logprobs(response: ChatResponse | CompletionResponse, text: str) -> tuple[float, ...] | None:
     """Log-probabilities of the sampled tokens: the provider's own, or those that spell the text."""
     tokens = _first(_first(_choice(response), "logprobs"), "content")
     if isinstance(tokens, Sequence) and tokens:

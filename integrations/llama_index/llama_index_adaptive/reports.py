@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, MessageRole
 from llama_index.core.instrumentation.events import BaseEvent
 from llama_index_instrumentation import get_dispatcher
 from typing_extensions import override
@@ -34,8 +34,18 @@ class AdaptiveEvent(BaseEvent):
 
 
 def reported(outcome: Outcome, kind: type[Response]) -> Response:
-    """The chosen response: the model's own object, or a copy that carries the report when there is one."""
-    response = outcome.chosen.raw
+    """The chosen response: the model's own object, or a copy that carries the report when there is one.
+
+    Raises `SamplerError` when the chosen answer failed, or is not one that the model gave.
+    """
+    chosen = outcome.chosen
+    response = chosen.raw
+    if chosen.error is not None:
+        message = f"the chosen answer failed: {chosen.error}"
+        raise SamplerError(message)
+    if response is None and not chosen.done:  # it was closed before its end, and is no more than its text
+        message_so_far = ChatMessage(chosen.text, role=MessageRole.ASSISTANT)
+        response = kind.model_validate({"text": chosen.text, "message": message_so_far})
     if not isinstance(response, kind):
         message = (
             f"strategy {outcome.strategy!r} chose a path whose raw is {response!r}, not a {kind.__name__}: "

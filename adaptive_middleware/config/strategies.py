@@ -1,0 +1,108 @@
+"""The strategies of a configuration: every policy, one class per `strategy`, with its keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from adaptive_middleware.config.calls import AnyPolicy, PythonVerifier
+from adaptive_middleware.config.fields import Probability, Samples
+from adaptive_middleware.config.keeping import Keeping, WorthFinishing
+from adaptive_middleware.config.stopping import OptimalStoppingPolicy, StoppingPolicy
+from adaptive_middleware.steps import Boundary
+
+
+class PassThrough(AnyPolicy):
+    """One plain call, exactly as without this middleware."""
+
+    strategy: Literal["pass-through"] = Field(description="One plain call, unscored.")
+
+
+class Drawing(AnyPolicy):
+    """Several answers, as many as the policy asks for; the best one is returned."""
+
+    policy: StoppingPolicy = Field(
+        default_factory=lambda: OptimalStoppingPolicy(kind="optimal-stopping"),
+        description="How many samples a call gets; optimal-stopping when absent.",
+    )
+    max_samples: Samples | None = Field(
+        None, description="Most samples of one call; when absent, the policy's own n or cap, else 16."
+    )
+    select: Literal["argmax", "calibrated-vote", "majority"] = Field(
+        "argmax",
+        description="Which sample is returned: the highest calibrated probability, a vote weighted by it, or a "
+        "plain vote. Verified samples win in all three; without scores all three are a plain vote.",
+    )
+    score_question: bool = Field(
+        True, description="Score the question alone first, to know how hard it is before the first sample."
+    )
+    verifier: PythonVerifier | None = Field(None, description="Exact check of every sample.")
+
+
+class BestOfN(Drawing):
+    """Several whole samples; the best one is returned."""
+
+    strategy: Literal["best-of-n"] = Field(description="Draw samples while the policy asks; return the best.")
+
+
+class Stepwise(Drawing):
+    """Several answers, read step by step."""
+
+    keep: Keeping = Field(
+        default_factory=lambda: WorthFinishing(kind="worth-finishing"),
+        description="Whether an open answer is read on; worth-finishing when absent.",
+    )
+    steps: Boundary = Field("auto", description="Where a step of a streamed answer ends.")
+
+
+class Prune(Stepwise):
+    """Several samples, read step by step; those that are not worth finishing are dropped."""
+
+    strategy: Literal["prune"] = Field(
+        description="As best-of-n, but answers are streamed, and dropped when not worth finishing."
+    )
+
+
+class FirstGood(Stepwise):
+    """The first answer, shown while it is written, where it will likely be right; otherwise as prune or best-of-n."""
+
+    strategy: Literal["first-good"] = Field(
+        description="Show the first answer while it is written, where it will likely be right."
+    )
+    good: Probability = Field(
+        0.9, description="Show the answer when its chance of being right is at least this."
+    )
+    by: Literal["lower", "mean"] = Field(
+        "lower", description="What that chance is: the calibrated lower (10 %) quantile, or the mean."
+    )
+    look: Samples = Field(
+        1, description="Steps read before the answer is judged, where the question alone does not suffice."
+    )
+    otherwise: Literal["prune", "best-of-n"] = Field(
+        "prune", description="How calls go on whose first answer is not shown."
+    )
+
+
+class Beam(AnyPolicy):
+    """Several partial answers, continued step by step; the best ones are fanned out again."""
+
+    strategy: Literal["beam"] = Field(
+        description="Beam search over steps, as wide as needed; for models that can go on from a prefix."
+    )
+    samples: Samples = Field(16, description="Paths at the beginning, and the most after each step.")
+    fanout: Samples = Field(
+        4, description="How many ways a kept path is continued; samples // fanout are kept."
+    )
+    adapt: Literal["fixed", "k", "m"] = Field(
+        "k", description="Keep fewer paths (k) or fan them out less (m) where success is likely; or neither."
+    )
+    confidence: Probability = Field(0.99, description="Wanted probability that one path ends right.")
+    max_steps: Samples = Field(40, description="Most steps of one answer.")
+    every: Samples = Field(1, description="Steps between two looks of the process reward model.")
+    score_question: bool = Field(True, description="Score the question alone first, for the report.")
+    verifier: PythonVerifier | None = Field(None, description="Exact check of every finished answer.")
+    steps: Boundary = Field("auto", description="Where a step of an answer ends.")
+
+
+PolicyRule = Annotated[PassThrough | BestOfN | Prune | FirstGood | Beam, Field(discriminator="strategy")]

@@ -1,0 +1,44 @@
+"""Process reward model tokens as an engine that keeps prefixes counts them, and as one that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from adaptive_middleware.scoring.rows import Layout
+from adaptive_middleware.types import Path, Request, StepScores
+
+Known = Callable[[Path], StepScores]
+"""The scores of a path, from wherever they come."""
+
+
+@dataclass(slots=True)
+class CountingScorer:
+    """The scorer of one call: what `known` says, with `tokens` as computed when prefixes are kept.
+
+    Every prefix of prompt and steps counts once, as in the engine's tree. `rescored` sums what it would have been if
+    every row were computed from scratch.
+    """
+
+    layout: Layout
+    known: Known
+    rescored: int = 0
+    _seen: set[tuple[str, ...]] = field(default_factory=set)
+
+    def score(self, request: Request, paths: Sequence[Path]) -> list[StepScores]:
+        """The scores of all paths, in order."""
+        return [replace(self.known(path), tokens=self._new(request.text, path)) for path in paths]
+
+    def _new(self, question: str, path: Path) -> int:
+        layout = self.layout
+        prompt = layout.fixed + len(layout.question(question))
+        steps = path.steps or ("",)
+        new, whole = (0 if self._seen else prompt), prompt
+        for end, step in enumerate(steps, 1):
+            length = len(layout.step(step, end == 1))
+            whole += length
+            if steps[:end] not in self._seen:
+                self._seen.add(steps[:end])
+                new += length
+        self.rescored += whole
+        return new
