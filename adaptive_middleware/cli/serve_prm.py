@@ -28,12 +28,15 @@ def serve_prm(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Serve POST /pooling, GET /health, /metrics and /v1/models until SIGTERM or Ctrl-C."""
     key = _key(key_env)
-    from adaptive_middleware.config import load  # noqa: PLC0415 - loads pydantic
-    from adaptive_middleware.server.app import Limits, application  # noqa: PLC0415 - loads starlette, torch
-    from adaptive_middleware.server.model import opened  # noqa: PLC0415 - loads torch
     from adaptive_middleware.server.serving import listening, serve  # noqa: PLC0415 - loads uvicorn
 
-    listener = listening(host, port, keyed=key is not None)
+    listener = listening(
+        host, port, keyed=key is not None
+    )  # first: a wrong address shall not wait for a model
+    from adaptive_middleware.config import load  # noqa: PLC0415 - loads pydantic
+    from adaptive_middleware.server.app import Limits, application  # noqa: PLC0415 - loads torch
+    from adaptive_middleware.server.model import opened  # noqa: PLC0415 - loads torch
+
     served, engine = opened(load(config))
     app = application(served, engine, key=key, limits=Limits(rows=max_queued))
     shown = f"[{host}]" if ":" in host else host

@@ -55,7 +55,7 @@ def items(reply: Reply, url: str, model: str, rows: int) -> tuple[list[object], 
     """
     if reply.status in (429, 503):
         wait = reply.retry_after
-        seconds = float(wait) if wait is not None and wait.strip().isdigit() else None
+        seconds = float(wait) if wait is not None and wait.strip().isdecimal() else None
         message = f"busy, HTTP {reply.status}"
         raise Unavailable(message, seconds)
     if reply.status >= 500:
@@ -84,7 +84,8 @@ def _object(reply: Reply) -> Mapping[str, Any]:
 
 
 def _in_order(data: Sequence[object], rows: int) -> list[object]:
-    found = {item.get("index"): item.get("data") for item in data if isinstance(item, dict)}
+    indexed = [(item.get("index"), item.get("data")) for item in data if isinstance(item, dict)]
+    found = {index: given for index, given in indexed if isinstance(index, int)}
     if len(data) != rows or set(found) != set(range(rows)):
         message = f"{len(data)} results for {rows} inputs"
         raise Broken(message)
@@ -117,6 +118,7 @@ def _probable(reading: Reading, values: object) -> bool:
     """Whether these are probabilities of as many classes; half precision may miss the sum by a little."""
     if not isinstance(values, list) or len(values) != reading.width:
         return False
-    if not all(isinstance(value, float | int) and 0.0 <= value <= 1.0 for value in values):
+    numbers = (isinstance(value, float | int) and not isinstance(value, bool) for value in values)
+    if not all(numbers) or not all(0.0 <= value <= 1.0 for value in values):
         return False
     return reading.width == 1 or abs(math.fsum(values) - 1.0) <= 0.01

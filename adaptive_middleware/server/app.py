@@ -47,22 +47,24 @@ class Counting(Engine, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a server takes: bytes of a body, seconds for it to arrive, and rows accepted and not yet answered."""
+    """What a server takes: bytes of a body, seconds for it to arrive, and rows and their tokens not yet answered."""
 
     body_bytes: int = 8 << 20
     body_seconds: float = 30.0
     rows: int = 1024
+    tokens: int = 1 << 20
 
 
 @dataclass(slots=True)
 class Pooling:
-    """The handlers of one server; `held` counts the rows accepted and not yet answered."""
+    """The handlers of one server; `held` and `held_tokens` count what was accepted and is not yet answered."""
 
     served: Served
     engine: Counting
     limits: Limits
     metrics: Metrics
     held: int = field(default=0, init=False)
+    held_tokens: int = field(default=0, init=False)
 
     async def pooling(self, request: Request) -> Response:
         """Answer `POST /pooling`."""
@@ -81,27 +83,34 @@ class Pooling:
     async def _answered(self, request: Request) -> Response:
         body = await _body(request, self.limits)
         asked, rows = await asyncio.to_thread(_understood, self.served, body)
-        self._take(len(rows))
+        tokens = sum(len(row.ids) for row in rows)
+        self._taken(len(rows), tokens)
         try:
             computed = await _unless_gone(request, self.engine.submit(rows))
         except ScorerError as error:
             raise Refused(500, str(error)) from error
         finally:
-            self._take(-len(rows))
+            self._hold(-len(rows), -tokens)
         if computed is None:
             return Response(status_code=_GONE)
         self.metrics.rows.inc(len(rows))
         written = await asyncio.to_thread(_written, self.served, asked, rows, computed)
         return Response(written, media_type="application/json")
 
-    def _take(self, rows: int) -> None:
-        if rows > self.limits.rows:
-            message = f"{rows} prompts in one request, at most {self.limits.rows} are taken: send fewer"
+    def _taken(self, rows: int, tokens: int) -> None:
+        most = f"at most {self.limits.rows} prompts of {self.limits.tokens} tokens in all"
+        if rows > self.limits.rows or tokens > self.limits.tokens:
+            message = f"{rows} prompts of {tokens} tokens in one request, {most} are taken: send fewer"
             raise Refused(400, message, "input")
-        if rows > 0 and self.held + rows > self.limits.rows:
-            message = f"overloaded: {self.held} prompts are waiting, at most {self.limits.rows} are taken"
+        if self.held + rows > self.limits.rows or self.held_tokens + tokens > self.limits.tokens:
+            message = (
+                f"overloaded: {self.held} prompts of {self.held_tokens} tokens are waiting, {most} are taken"
+            )
             raise Refused(503, message, retry_after=1)
-        self.held += rows
+        self._hold(rows, tokens)
+
+    def _hold(self, rows: int, tokens: int) -> None:
+        self.held, self.held_tokens = self.held + rows, self.held_tokens + tokens
         self.metrics.held.set(self.held)
 
     async def health(self, _request: Request) -> Response:
@@ -198,5 +207,4 @@ async def _unless_gone(request: Request, computing: Future[Computed]) -> Compute
 
 
 async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    await request.receive()  # the body has been read: what comes now is the end of the connection

@@ -25,7 +25,8 @@ def digest(key: str) -> bytes:
 class Guard:
     """Lets requests with the right bearer key through to `app`; `/health` needs none.
 
-    Without a key, a Host that is not of this machine is refused: a web page could have pointed its name here.
+    Without a key, a Host that is not of this machine is refused, since a web page could have pointed its name here, and
+    so is an Origin, which only web pages send.
     """
 
     app: ASGIApp
@@ -45,9 +46,11 @@ class Guard:
         if self.key is None:
             name, _, port = headers.get("host", "").rpartition(":")
             host = name if port.isdigit() else headers.get("host", "")
-            if host in _LOOPBACK:
+            if host in _LOOPBACK and "origin" not in headers:
                 return None
-            return Refused(403, "this server has no key and answers only to localhost: set the Host header")
+            return Refused(
+                403, "this server has no key and answers only programs that ask for localhost: set Host"
+            )
         if scope["path"] in _OPEN:
             return None
         given = headers.getlist("authorization")

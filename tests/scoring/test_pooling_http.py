@@ -15,6 +15,8 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adaptive_middleware import Middleware, Request, best_of_n, fixed, lab
 from adaptive_middleware.errors import CheckpointError, ConfigError, ScorerError
@@ -22,7 +24,7 @@ from adaptive_middleware.scoring import pooling_http
 from adaptive_middleware.scoring.breaker import Breaker
 from adaptive_middleware.scoring.pooling_http import PoolingScorer, pooling_scorer
 from adaptive_middleware.scoring.pooling_reply import READINGS, Reply, items, scores
-from adaptive_middleware.scoring.replicas import ranked
+from adaptive_middleware.scoring.replicas import Broken, Unavailable, ranked
 from adaptive_middleware.scoring.rows import Row
 from adaptive_middleware.scoring.tokenizer_only import open_tokenizer
 from adaptive_middleware.testing import ScriptedSampler, answer
@@ -66,6 +68,10 @@ BAD: Mapping[str, tuple[Sequence[Item], str]] = {
     "reset": ([b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{", RESET], "ReadError"),
     "too few": ([whole_reply(reply(ROWS[:1]))], "1 results for 2 inputs"),
     "twice the same": ([whole_reply(reply() | {"data": [{"index": 0}] * 2})], "2 results for 2 inputs"),
+    "unhashable": (
+        [whole_reply(reply() | {"data": [{"index": []}, {"index": {}}]})],
+        "2 results for 2 inputs",
+    ),
     "endless": ([BIG, *[b"0," * 40_000] * 30], "a reply of more than 1000000 bytes"),
     "compressed": ([whole_reply(b"\x1f\x8b\x08", content_encoding="gzip")], "no JSON"),
 }
@@ -83,8 +89,8 @@ both = pytest.mark.parametrize("score", [synchronous, asynchronous])
 
 
 def scorer(*urls: str, **settings: Any) -> PoolingScorer:
-    given: dict[str, Any] = {"family": "qwen-math-prm", "model": "prm", "timeout": 20.0} | settings
-    return pooling_scorer(urls, tokenizer=lab.PRM, **given)
+    chosen: dict[str, Any] = {"family": "qwen-math-prm", "model": "prm", "timeout": 20.0} | settings
+    return pooling_scorer(urls, tokenizer=lab.PRM, **chosen)
 
 
 def first_at(url: str, urls: Sequence[str]) -> Request:
@@ -256,6 +262,8 @@ def test_the_key_goes_in_the_header_and_nowhere_else() -> None:
         ([[0.25, 0.75], [0.5]], "not a row of 2 probabilities"),
         ([[0.25, 0.75], ["0.5", "0.5"]], "not a row of 2 probabilities"),
         ([[0.25, 0.75], 0.5], "not a row of 2 probabilities"),
+        ([[0.25, 0.75], [False, True]], "not a row of 2 probabilities"),
+        ([[0.25, 0.75], [0, 10**400]], "not a row of 2 probabilities"),
     ],
 )
 def test_scores_that_cannot_be_trusted_reject_their_path_alone(given: object, reason: str) -> None:
@@ -349,6 +357,36 @@ def test_cancelled_calls_leave_the_client_usable() -> None:
         assert asyncio.run(churn(scorer(server.url)))[0].values == (0.75, 0.5)
         while server.open:
             time.sleep(0.01)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["index", "data"]), inner),
+    max_leaves=8,
+)
+
+
+@given(anything, anything, anything, st.sampled_from([200, 200, 429, 503, 500, 404]), st.text(max_size=3))
+def test_whatever_a_server_says_is_a_score_or_a_reason(
+    data: object, usage: object, model: object, status: int, wait: str
+) -> None:
+    body = json.dumps({"data": data, "usage": usage, "model": model or "prm"}).encode()
+    try:
+        (item,), cached = items(Reply(status, body, wait), "http://a", "prm", 1)
+    except (Unavailable, Broken, ScorerError):
+        return
+    found = scores(READINGS["qwen-math-prm"], Row((1, 2), (1,)), 0, item, cached)
+    assert (found.rejected is None) is (len(found.values) == 1)
+    assert all(0.0 <= value <= 1.0 for value in found.values)
+
+
+@pytest.mark.parametrize(
+    ("wait", "seconds"), [("7", 7.0), ("\xb2", None), ("Wed, 21 Oct", None), (None, None)]
+)
+def test_how_long_a_busy_server_asks_to_wait(wait: str | None, seconds: float | None) -> None:
+    with pytest.raises(Unavailable) as raised:
+        items(Reply(503, b"", wait), "http://a", "prm", 1)
+    assert raised.value.wait == seconds
 
 
 @pytest.mark.parametrize("url", ["ftp://a", "http://", "a:80", "http://[::"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import math
 import socket
 import struct
@@ -14,13 +15,17 @@ from typing import Any
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2.exceptions import TemplateError
 
 from adaptive_middleware import lab, pretrained
 from adaptive_middleware.errors import CheckpointError, ScorerError
 from adaptive_middleware.scoring.device import Device, Stats
 from adaptive_middleware.scoring.local import open_model
 from adaptive_middleware.server.app import Limits, application
-from adaptive_middleware.server.pooling import Served, step_tag
+from adaptive_middleware.server.pooling import Served, rows_of, step_tag
+from adaptive_middleware.server.requests import PoolingRequest, Refused, parsed
 from tests import tiny
 from tests.server.loopback import Held, eventually, running
 
@@ -70,7 +75,7 @@ def serving(served: Served, limits: Limits | None = None) -> Iterator[Site]:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    with serving(SERVED, Limits(body_bytes=2000, body_seconds=0.3, rows=4)) as one:
+    with serving(SERVED, Limits(body_bytes=2000, body_seconds=0.3, rows=4, tokens=20)) as one:
         yield one
 
 
@@ -152,7 +157,8 @@ REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"input": []}, 400, "input", "empty"),
     ({"input": [[]]}, 400, "input", "no tokens"),
     ({"input": ""}, 400, "input", "no tokens"),
-    ({"input": [[5]] * 5}, 400, "input", "at most 4"),
+    ({"input": [[5]] * 5}, 400, "input", "at most 4 prompts"),
+    ({"input": [[5] * 11] * 2}, 400, "input", "2 prompts of 22 tokens"),
     ({}, 400, "input", "either input or messages"),
     ({"input": [5], "messages": [{"role": "user", "content": "a"}]}, 400, "input", "either"),
     ({"messages": []}, 400, "messages", "at least 1"),
@@ -188,6 +194,26 @@ def test_a_body_that_is_no_request_is_a_400(site: Site, body: bytes) -> None:
     assert (reply.status_code, reply.json()["error"]["type"]) == (400, "BadRequestError")
 
 
+keys = st.sampled_from(list(PoolingRequest.model_fields)) | st.text(max_size=3)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(keys, values, max_size=6) | values)
+def test_any_json_is_understood_or_refused(body: object) -> None:
+    refused, rows = None, []
+    try:
+        rows = rows_of(SERVED, parsed(json.dumps(body).encode()))
+    except Refused as error:
+        refused = error
+    assert (refused is None) is bool(rows)
+    assert refused is None or (refused.status in {400, 404} and json.dumps(refused.body))
+    assert all(0 < len(row.ids) <= 16 for row in rows)
+
+
 def test_unknown_fields_are_ignored(site: Site) -> None:
     assert site.scored(input=[TAG], priority=3, cache_salt="x", nobody="knows")["object"] == "list"
 
@@ -200,6 +226,19 @@ def test_a_model_without_a_chat_template_refuses_messages() -> None:
         reply = httpx2.post(url + "/pooling", json={"messages": [{"role": "user", "content": "a"}]})
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "messages")
     assert "chat template" in reply.json()["error"]["message"]
+
+
+def test_messages_that_the_template_refuses_are_a_400() -> None:
+    class Strict:
+        chat_template = "yes"
+
+        def apply_chat_template(self, *_: object, **__: object) -> str:
+            raise TemplateError("roles must alternate")
+
+    with running(application(Served("lab", Strict(), 16, 536, TAG), Held())) as url:
+        reply = httpx2.post(url + "/pooling", json={"messages": [{"role": "user", "content": "a"}]})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "messages")
+    assert "roles must alternate" in reply.json()["error"]["message"]
 
 
 def test_a_body_over_the_cap_is_a_413_whether_its_length_is_said_or_not(site: Site) -> None:
@@ -215,16 +254,19 @@ def test_a_body_that_does_not_arrive_is_a_408(site: Site) -> None:
         assert raw.recv(100).startswith(b"HTTP/1.1 408")
 
 
-def test_overload_is_a_503_that_says_when_to_come_again_and_passes(site: Site) -> None:
-    first = threading.Thread(target=site.post, kwargs={"input": [[TAG]] * 3})
+@pytest.mark.parametrize(("held", "more"), [([[TAG]] * 3, [[TAG]] * 2), ([[TAG] * 12], [[TAG] * 9])])
+def test_overload_is_a_503_that_says_when_to_come_again_and_passes(
+    site: Site, held: list[list[int]], more: list[list[int]]
+) -> None:
+    first = threading.Thread(target=site.post, kwargs={"input": held})
     first.start()
     eventually(lambda: site.engine.futures)
-    refused = site.post(input=[[TAG]] * 2)
+    refused = site.post(input=more)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert refused.json()["error"]["type"] == "ServiceUnavailableError"
     site.engine.answer(0, 0.0, 0.0)
     first.join()
-    assert site.scored(input=[[TAG]] * 4)["usage"]["prompt_tokens"] == 4
+    assert site.scored(input=more)["object"] == "list"
 
 
 def test_a_client_that_goes_away_cancels_its_queued_work(site: Site) -> None:

@@ -10,8 +10,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,16 @@ from typer.testing import CliRunner
 from adaptive_middleware import lab, pretrained
 from adaptive_middleware.cli import app as shell
 from adaptive_middleware.config import load
-from adaptive_middleware.errors import CheckpointError, ConfigError
+from adaptive_middleware.errors import CheckpointError, ConfigError, ScorerError
+from adaptive_middleware.scoring.pooling_http import pooling_scorer
+from adaptive_middleware.scoring.replicas import ranked
 from adaptive_middleware.server import serving
 from adaptive_middleware.server.app import application
 from adaptive_middleware.server.model import opened
 from adaptive_middleware.server.pooling import Served
 from adaptive_middleware.server.serving import listening
+from adaptive_middleware.types import Path as Answer
+from adaptive_middleware.types import Request
 from tests import tiny
 from tests.server.loopback import Held, eventually, running
 
@@ -77,6 +83,11 @@ def test_without_a_key_only_this_machines_own_names_are_answered(host: str, stat
         assert httpx2.get(url + "/v1/models", headers={"host": host}).status_code == status
 
 
+def test_without_a_key_web_pages_are_not_answered() -> None:
+    with running(application(SERVED, Held())) as url:
+        assert httpx2.post(url + "/pooling", headers={"origin": "http://localhost"}).status_code == 403
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])  # noqa: S104 - that it is refused
 def test_an_address_of_other_machines_needs_a_key(host: str) -> None:
     with pytest.raises(ConfigError, match="set a key"):
@@ -95,13 +106,18 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"", b"GET /health HT", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /h"]
+    ("before", "sent"), [(b"", b""), (b"", b"GET /health HT"), (b"GET /health HTTP/1.1\r\n", b"GET /h")]
 )
-def test_half_a_header_does_not_hold_a_connection(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
-    monkeypatch.setattr(serving, "_HEADER_SECONDS", 0.2)
+def test_half_a_header_does_not_hold_a_connection(
+    monkeypatch: pytest.MonkeyPatch, before: bytes, sent: bytes
+) -> None:
+    monkeypatch.setattr(serving, "_HEADER_SECONDS", 0.3)
     with running(application(SERVED, Held())) as url:
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as raw:
+            if before:
+                raw.sendall(before + b"Host: localhost\r\n\r\n")
+                assert raw.recv(1000).startswith(b"HTTP/1.1 200")
             raw.sendall(sent)
             while raw.recv(1000):
                 pass
@@ -173,6 +189,31 @@ def test_sigterm_waits_no_longer_than_its_grace(tmp_path: Path) -> None:
             assert server.wait(60) == 0
 
 
+def test_a_stopped_and_a_killed_server_are_passed_over_and_come_back(tmp_path: Path) -> None:
+    """F1 and F2 of the fault list, with real processes."""
+    question, paths = Request("What is 3 + 4?"), [Answer(("3 + 4 = 7\n",))]
+    name = "lab/prm@023bb2dca56b"
+    with process(tmp_path) as (one, first), process(tmp_path) as (other, second):
+        scorer = pooling_scorer(
+            [first, second], model=name, tokenizer=lab.PRM, family="qwen-math-prm", timeout=10.0
+        )
+        (expected,) = scorer.score(question, paths)
+        preferred, spare = (
+            (one, other) if ranked([first, second], question.text)[0] == first else (other, one)
+        )
+        preferred.send_signal(signal.SIGSTOP)
+        bounded = replace(question, deadline=time.monotonic() + 4)
+        assert scorer.score(bounded, paths)[0].values == pytest.approx(expected.values, abs=1e-5)
+        preferred.send_signal(signal.SIGCONT)
+        spare.kill()
+        spare.wait()
+        assert scorer.score(question, paths)[0].values == pytest.approx(expected.values, abs=1e-5)
+        preferred.kill()
+        preferred.wait()
+        with pytest.raises(ScorerError, match="no replica scored"):
+            scorer.score(question, paths)
+
+
 def test_a_public_address_without_a_key_is_one_line_and_no_server(tmp_path: Path) -> None:
     with process(tmp_path, "--host", "0.0.0.0") as (server, said):  # noqa: S104 - that it is refused
         assert server.wait(60) == 1
@@ -196,6 +237,7 @@ def test_a_key_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_command_says_where_it_listens_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, as_json: bool
 ) -> None:
+    host, key = ("::1", ["--key-env", "A_KEY"]) if as_json else ("127.0.0.1", [])
     (tmp_path / "a.yaml").write_text("version: 1\nprm: {kind: lab}\n")
     monkeypatch.setenv("A_KEY", KEY)
 
@@ -204,14 +246,14 @@ def test_the_command_says_where_it_listens_in_one_line(
         listener.close()
 
     monkeypatch.setattr(serving, "serve", serve)
-    options = ["--config", str(tmp_path / "a.yaml"), "--port", "0", "--host", "::1", "--key-env", "A_KEY"]
+    options = ["--config", str(tmp_path / "a.yaml"), "--port", "0", "--host", host, *key]
     error, output = shown(*options, *(["--json"] if as_json else []))
     assert error is None
     (line,) = output.splitlines()
     if as_json:
         assert json.loads(line)["url"].startswith("http://[::1]:")
     else:
-        assert line.startswith("lab/prm@023bb2dca56b listens on http://[::1]:")
+        assert line.startswith("lab/prm@023bb2dca56b listens on http://127.0.0.1:")
     assert KEY not in output
 
 
