@@ -143,6 +143,6 @@ def _with_lineage(parents: Sequence[Path], grown: Sequence[Path], fanout: int) -
 
 
 def _lost(judged: Sequence[Candidate], kept: Sequence[Candidate]) -> list[Candidate]:
-    """Those not kept, by identity: two beams may be equal."""
+    """Those not kept, by identity: two beams may be equal. What their sampler held for them is let go."""
     going_on = {id(one) for one in kept}
-    return [one for one in judged if id(one) not in going_on]
+    return [replace(one, path=replace(one.path, raw=None)) for one in judged if id(one) not in going_on]

@@ -16,7 +16,7 @@ HEAD = """# Partial answers on the lab
 
 The 208 held-out problems of the lab, true success known. Command: `python -m bench.partial --write`
 
-Rules without "beam" replay the recording (6 shuffled orders a problem, as on the leaderboard); their settings are chosen on other
+Rules without "beam" replay the recording (4 shuffled orders a problem, as on the leaderboard); their settings are chosen on other
 problems than they are judged on (10 folds): the cheapest that keeps the accuracy of fixed 16 within half a point. Beams are drawn live
 with the embedded policy, one run a problem, nothing chosen. In brackets: 95 % intervals by problem.
 

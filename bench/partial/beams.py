@@ -20,7 +20,7 @@ from adaptive_middleware.types import Path, Request, StepScores, Usage
 from bench.allocation.curve import Floats
 from bench.lab import text
 from bench.lab.sampler import Continuation, Sampler
-from bench.partial.counting import CountingScorer
+from bench.partial.counting import CountingScorer, Lengths
 from bench.partial.lockstep import Together, lockstep
 
 _WINDOW = 4096
@@ -64,7 +64,8 @@ def newline() -> int:
 def figures(live: Live, strategy: beam) -> Floats:
     """(problems, figures) of one live run, in the order of `replayed.FIGURES`."""
     requests = [Request(problem.question) for problem in live.problems]
-    counters = [CountingScorer(live.family.layout, lambda _: StepScores()) for _ in requests]
+    lengths = Lengths(live.family.layout)
+    counters = [CountingScorer(lengths, lambda _: StepScores()) for _ in requests]
     together: dict[type[Effect[Any]], Together] = {
         Extend: lambda asked: _extended(live, asked),
         Score: lambda asked: _scored(live, counters, asked),

@@ -12,6 +12,26 @@ Known = Callable[[Path], StepScores]
 """The scores of a path, from wherever they come."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Tokens of prompts and steps as the process reward model reads them, each counted once."""
+
+    layout: Layout
+    _known: dict[tuple[str, bool | None], int] = field(default_factory=dict)
+
+    def prompt(self, question: str) -> int:
+        """Tokens of everything but the steps."""
+        if (question, None) not in self._known:
+            self._known[question, None] = self.layout.fixed + len(self.layout.question(question))
+        return self._known[question, None]
+
+    def step(self, step: str, opening: bool) -> int:
+        """Tokens of a step."""
+        if (step, opening) not in self._known:
+            self._known[step, opening] = len(self.layout.step(step, opening))
+        return self._known[step, opening]
+
+
 @dataclass(slots=True)
 class CountingScorer:
     """The scorer of one call: what `known` says, with `tokens` as computed when prefixes are kept.
@@ -20,7 +40,7 @@ class CountingScorer:
     every row were computed from scratch.
     """
 
-    layout: Layout
+    lengths: Lengths
     known: Known
     rescored: int = 0
     _seen: set[tuple[str, ...]] = field(default_factory=set)
@@ -30,12 +50,11 @@ class CountingScorer:
         return [replace(self.known(path), tokens=self._new(request.text, path)) for path in paths]
 
     def _new(self, question: str, path: Path) -> int:
-        layout = self.layout
-        prompt = layout.fixed + len(layout.question(question))
+        prompt = self.lengths.prompt(question)
         steps = path.steps or ("",)
         new, whole = (0 if self._seen else prompt), prompt
         for end, step in enumerate(steps, 1):
-            length = len(layout.step(step, end == 1))
+            length = self.lengths.step(step, end == 1)
             whole += length
             if steps[:end] not in self._seen:
                 self._seen.add(steps[:end])

@@ -29,7 +29,7 @@ from adaptive_middleware.strategies.best_of_n import best_of_n
 from adaptive_middleware.strategies.prune import prune
 from bench.allocation.curve import Floats
 from bench.lab import paths
-from bench.partial.counting import CountingScorer
+from bench.partial.counting import CountingScorer, Lengths
 
 FIGURES = ("right", "generated", "scored", "rescored")
 _MEAN_LENGTH, _MOST = 40, 32
@@ -96,7 +96,7 @@ class Lab:
     tapes: tuple[Tape, ...]
     calibrators: tuple[Calibrator, ...]
     orders: tuple[Sequence[Sequence[int]], ...]
-    layout: Layout
+    lengths: Lengths
 
 
 def open_lab(layout: Layout, repeats: int, most: int | None = None) -> Lab:
@@ -106,7 +106,7 @@ def open_lab(layout: Layout, repeats: int, most: int | None = None) -> Lab:
     ordering = Ordering(shuffled=True, by_seed=False, repeats=repeats, seed=0, depth=_MOST)
     tapes = tuple(map(tape, problems))
     known = tuple(once(calibrate, one) for one in tapes)
-    return Lab(problems, tapes, known, tuple(orders(one, ordering) for one in problems), layout)
+    return Lab(problems, tapes, known, tuple(orders(one, ordering) for one in problems), Lengths(layout))
 
 
 def figures(lab: Lab, rule: Rule) -> Floats:
@@ -127,7 +127,7 @@ def figures(lab: Lab, rule: Rule) -> Floats:
 def _call(lab: Lab, index: int, strategy: Strategy, order: Sequence[int]) -> tuple[float, ...]:
     one = lab.tapes[index]
     sampler = RecordedSampler(one, order)
-    scorer = CountingScorer(lab.layout, lambda path: take(path).scores if path.steps else one.question)
+    scorer = CountingScorer(lab.lengths, lambda path: take(path).scores if path.steps else one.question)
     outcome = run(strategy(one.request), Ports(sampler, scorer, streamer=RecordedStreamer(sampler)))
     usage = outcome.usage
     right = float(take(outcome.chosen).correct)

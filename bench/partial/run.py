@@ -34,7 +34,7 @@ Log = Callable[[str], object]
 class Size:
     """How much is run: orders of each problem, problems (all without a number), and live beams (samples, fan-out)."""
 
-    repeats: int = 6
+    repeats: int = 4
     problems: int | None = None
     beams: tuple[tuple[int, int], ...] = BEAMS
 

@@ -23,7 +23,7 @@ from adaptive_middleware.testing import ScriptedSampler, TableScorer
 from adaptive_middleware.types import Path, Request, StepScores
 from bench.allocation.rows import Span
 from bench.partial import __main__ as command
-from bench.partial.counting import CountingScorer
+from bench.partial.counting import CountingScorer, Lengths
 from bench.partial.flops import Cost, Model, scoring_share
 from bench.partial.lockstep import lockstep
 from bench.partial.run import Size, rows
@@ -49,7 +49,7 @@ def test_counted_tokens_are_those_that_the_engine_computes(
     opened: Opened, calls: list[list[tuple[str, ...]]]
 ) -> None:
     device = Device(opened.network)
-    counting = CountingScorer(opened.family.layout, lambda _: StepScores())
+    counting = CountingScorer(Lengths(opened.family.layout), lambda _: StepScores())
     request, scratch = Request(QUESTION), 0
     for paths in calls:
         made = [render(opened.family.layout, QUESTION, steps, 4096)[0][0] for steps in paths]
