@@ -75,6 +75,7 @@ def test_the_example_fits_the_json_schema() -> None:
     jsonschema.Draft202012Validator(json_schema()).validate(yaml.safe_load(block("yaml")))
 
 
+POOLING = {"kind": "pooling", "model": "m", "tokenizer": "t", "family": "reasoneval"}
 BEST = {"strategy": "best-of-n"}
 LAB = {"kind": "lab"}
 
@@ -99,6 +100,11 @@ VERDICTS: list[tuple[dict[str, Any], bool]] = [
     ({"version": 1, "prm": {"kind": "transformers", "model": "m", "sha256_files": {}}}, False),
     ({"version": 1, "prm": {"kind": "python", "target": "a.b:c", "args": {"x": [None, {}]}}}, True),
     ({"version": 1, "prm": {"kind": "python", "target": "a.b"}}, False),
+    ({"version": 1, "prm": {**POOLING, "urls": ["http://a:1", "https://b"], "timeout": 0.5}}, True),
+    ({"version": 1, "prm": {**POOLING, "urls": []}}, False),
+    ({"version": 1, "prm": {**POOLING, "urls": ["a:1"]}}, False),
+    ({"version": 1, "prm": {**POOLING, "urls": "http://a"}}, False),
+    ({"version": 1, "prm": POOLING}, False),
     ({"version": 1, "policies": {"default": BEST}}, True),
     ({"version": 1, "policies": {"default": {**BEST, "max_samples": 1024}}}, True),
     ({"version": 1, "policies": {"default": {**BEST, "max_samples": 1025}}}, False),

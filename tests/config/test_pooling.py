@@ -40,6 +40,14 @@ def test_a_calibration_fits_the_model_wherever_it_runs() -> None:
     Middleware.from_config({"version": 1, "prm": PRM, "calibration": "lab"})
 
 
+def test_what_was_read_can_be_given_again_as_calibrate_does() -> None:
+    prm = load({"version": 1, "prm": PRM}).settings.prm
+    assert prm is not None
+    scorer = load({"version": 1, "prm": prm.model_dump(exclude_none=True)}).build().scorer
+    assert isinstance(scorer, PoolingScorer)
+    assert scorer.replicas == built().replicas
+
+
 def test_a_key_that_is_not_set_is_named_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PRM_KEY", raising=False)
     with pytest.raises(
