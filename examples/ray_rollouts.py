@@ -9,8 +9,8 @@ Each worker loads its own sampler and scorer once: on a GPU give `ray.remote` `n
 import sys
 from itertools import islice
 
-import ray  # type: ignore[import-not-found]
-from ray.util import ActorPool  # type: ignore[import-not-found]
+import ray
+from ray.util import ActorPool
 
 from adaptive_middleware import Request, lab
 from adaptive_middleware.lab import problems

@@ -88,7 +88,7 @@ def unreachable(url: str, error: Exception) -> Exception:
 
 def seconds(written: str | None) -> float | None:
     """The seconds of a Retry-After header; None where it is missing or a date."""
-    return float(written) if written is not None and written.strip().isdigit() else None
+    return float(written) if written is not None and written.strip().isdecimal() else None
 
 
 def wait_seconds(state: RetryCallState) -> float:
