@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,10 +13,27 @@ from adaptive_middleware.errors import CheckpointError
 QUESTION, FIRST, SECOND, THIRD = "\ue000", "\ue001", "\ue002", "\ue003"
 """Private-use characters that stand in a rendered template for what is filled in later."""
 
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
+    "|(?<![^\x00-\x7f])[\u200c\u200d]+|[\u200c\u200d]+(?![^\x00-\x7f])"
+)
+
+
+def visible(text: str) -> str:
+    r"""The text without characters that nobody sees: zero width, soft hyphens, directions, tags.
+
+    Joiners stay between other than ASCII characters, where they are part of a script or an emoji.
+
+    >>> visible("4\u200b2 = \u202e24\u200d.")
+    '42 = 24.'
+    """
+    return _INVISIBLE.sub("", text)
+
 
 class Text:
     """A tokenizer and the reserved ids (with their written form) that text must not produce.
 
+    Invisible characters are left out: a model that never saw them takes a text full of them for anything.
     Text is encoded with special tokens taken literally. Markers that are ordinary or merely added tokens
     are not covered by that, so their written form is cut in two wherever it would become the reserved id.
     """
@@ -26,10 +44,12 @@ class Text:
 
     def plain(self, text: str) -> tuple[int, ...]:
         """Ids of untrusted text at the beginning of a piece."""
+        text = visible(text)
         return self._guarded(text, self._ids(text))
 
     def following(self, anchor: str, text: str) -> tuple[int, ...]:
         """Ids of untrusted text as they are after the words `anchor`: no second space is invented before it."""
+        text = visible(text)
         before, whole = self._ids(anchor), self._ids(anchor + text)
         if whole[: len(before)] != before:
             return self.plain(text)

@@ -25,7 +25,7 @@ class prune:  # noqa: N801 - reads as a word, like the policies
     After every step the open answers are scored together and calibrated as partial paths. A dropped answer
     costs the tokens read so far, moves the belief by its last estimate, and counts as drawn. The last hope is
     never dropped: without a finished answer, one open answer is read to its end unless another will be drawn.
-    At a limit the open answers are closed, and their cost counts; without a finished answer the best open one
+    At a limit the open answers are closed, and their cost counts; without a finished answer the best unfinished one
     is returned, marked as cut off. Where answers cannot be streamed, the call goes on as best-of-N, and the outcome says so.
     """
 

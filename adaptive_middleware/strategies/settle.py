@@ -28,18 +28,21 @@ def closed(request: Request, open_ones: Sequence[Candidate], notes: Notes) -> Fl
 def settled(judging: Judging, state: State, given_up: Sequence[Candidate], notes: Notes) -> State:
     """The state at the end of a call that leaves `given_up` unfinished.
 
-    Where no answer was finished, the most promising one with any text becomes the answer, marked as cut off
-    (`finish_reason` "length"); it has no estimate, because that was of an answer that is continued.
+    Where no answer was finished, the most promising one of them becomes the answer, or, where they have no text, of
+    those dropped earlier; it is marked as cut off (`finish_reason` "length"). It has no estimate, because that was of
+    an answer that is continued.
     """
-    lost = list(given_up)
-    begun = [one for one in lost if one.path.text.strip()]
-    if state.leader is None and begun:
-        best = max(begun, key=promise)
-        lost = [one for one in lost if one is not best]
-        notes.degraded.append(CUT)
-        path = replace(best.path, finish_reason="length")
-        state = judging.after(state, [Candidate(path, best.scores, answer=judging.answer(path))])
-    return judging.after(state, (), lost)
+    earlier = state.dropped
+    state = judging.after(state, (), given_up)
+    begun = [one for one in given_up if one.path.text.strip()]
+    begun = begun or [one for one in earlier if one.path.text.strip()]
+    if state.leader is not None or not begun:
+        return state
+    best = max(begun, key=promise)
+    notes.degraded.append(CUT)
+    path = replace(best.path, done=False, finish_reason="length")
+    state = replace(state, dropped=tuple(one for one in state.dropped if one is not best))
+    return judging.after(state, [Candidate(path, best.scores, answer=judging.answer(path))])
 
 
 def promise(candidate: Candidate) -> float:

@@ -86,6 +86,20 @@ def test_a_cut_off_answer_has_no_probability_because_it_will_not_be_continued() 
     assert outcome.choice.probability is None
 
 
+def test_where_everything_was_dropped_before_the_limit_the_best_of_that_is_returned() -> None:
+    def promising(path: Path) -> list[float]:
+        return [{"a": 0.1, "s": 0.2}.get(path.text[:1], 0.9)] * max(len(path.steps), 1)
+
+    streamer = ScriptedStreamer([LONG, BETTER])
+    ports = Ports(ScriptedSampler(["x"]), TableScorer(promising), streamer=streamer)
+    strategy = prune(fixed(4), dominated(give_up=0.5), score_question=False)
+    outcome = run(within(strategy(REQUEST), tokens=4), ports)
+    assert outcome.chosen.text == "so so\n\n"
+    assert outcome.chosen.finish_reason == "length"
+    assert outcome.degraded[0].startswith("TokensExceeded")
+    assert len(outcome.dropped) + len(outcome.considered) == len(streamer.dropped)
+
+
 def test_with_nothing_read_the_limit_is_the_callers_to_see_and_all_is_closed() -> None:
     ports, streamer = world(LONG)
     with pytest.raises(BudgetError):
