@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from adaptive_middleware.errors import ScorerError
@@ -43,28 +42,21 @@ class _Job:
 
 
 class _Queue:
-    """Jobs in the order of their coming; a closed queue takes no more and gives None at its end."""
+    """Jobs in the order of their coming."""
 
     def __init__(self) -> None:
         self._jobs: deque[_Job] = deque()
-        self._some = threading.Condition()
-        self._open = True
+        self._lock = threading.Lock()
         self.rows = 0
 
     def put(self, job: _Job) -> None:
-        with self._some:
-            if not self._open:
-                message = "the device is closed: make a new one"
-                raise ScorerError(message)
+        with self._lock:
             self._jobs.append(job)
             self.rows += len(job.rows)
-            self._some.notify()
 
     def take(self, tokens: int) -> list[_Job]:
-        """All that is queued, but no more than begins within `tokens` tokens; empty at the end."""
-        with self._some:
-            while self._open and not self._jobs:
-                self._some.wait()
+        """All that is queued, but no more than begins within `tokens` tokens; none where an earlier turn took them."""
+        with self._lock:
             taken: list[_Job] = []
             room = tokens
             while self._jobs and room > 0:
@@ -72,11 +64,6 @@ class _Queue:
                 self.rows -= len(taken[-1].rows)
                 room -= sum(len(row.ids) for row in taken[-1].rows)
             return taken
-
-    def close(self) -> None:
-        with self._some:
-            self._open = False
-            self._some.notify_all()
 
 
 class Device:
@@ -100,10 +87,8 @@ class Device:
         settings = Settings(kv_bytes, pack_tokens, compile, batch_invariant)
         self._parts = parts(network, settings)
         self._queue = _Queue()
-        self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="adaptive-device")
         self._tokens = 4 * pack_tokens
-        weakref.finalize(self, self._queue.close)
 
     @property
     def unpacked(self) -> str | None:
@@ -122,13 +107,11 @@ class Device:
             future.set_result(Computed((), ()))
             return future
         self._queue.put(_Job(tuple(rows), future))
-        with self._starting:
-            if self._thread is None:
-                arguments = (self._queue, self._parts.compute, self._tokens)
-                self._thread = threading.Thread(
-                    target=_work, args=arguments, name="adaptive-device", daemon=True
-                )
-                self._thread.start()
+        try:
+            self._thread.submit(_turn, self._queue, self._parts.compute, self._tokens)
+        except RuntimeError as error:
+            message = "the device is closed: make a new one"
+            raise ScorerError(message) from error
         return future
 
     def outputs(self, rows: Sequence[Row]) -> Computed:
@@ -137,27 +120,27 @@ class Device:
 
     def close(self) -> None:
         """Finish what is queued, take nothing more, and end the thread."""
-        self._queue.close()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.shutdown()
 
 
-def _work(queue: _Queue, compute: Callable[[Sequence[Row]], Computed], tokens: int) -> None:
-    while jobs := queue.take(tokens):
-        jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
-        try:
-            made = compute([row for job in jobs for row in job.rows])
-        except BaseException as error:  # noqa: BLE001 - not swallowed: whoever asked gets it
-            if len(jobs) == 1:
-                jobs[0].future.set_exception(error)
-            else:
-                _one_by_one(jobs, compute)
-            continue
-        at = 0
-        for job in jobs:
-            end = at + len(job.rows)
-            job.future.set_result(Computed(made.outputs[at:end], made.tokens[at:end]))
-            at = end
+def _turn(queue: _Queue, compute: Callable[[Sequence[Row]], Computed], tokens: int) -> None:
+    """One turn of the thread. Every job brings one, so no job is left behind by those before it."""
+    jobs = [job for job in queue.take(tokens) if job.future.set_running_or_notify_cancel()]
+    if not jobs:
+        return
+    try:
+        made = compute([row for job in jobs for row in job.rows])
+    except BaseException as error:  # noqa: BLE001 - not swallowed: whoever asked gets it
+        if len(jobs) == 1:
+            jobs[0].future.set_exception(error)
+        else:
+            _one_by_one(jobs, compute)
+        return
+    at = 0
+    for job in jobs:
+        end = at + len(job.rows)
+        job.future.set_result(Computed(made.outputs[at:end], made.tokens[at:end]))
+        at = end
 
 
 def _one_by_one(jobs: Sequence[_Job], compute: Callable[[Sequence[Row]], Computed]) -> None:

@@ -160,7 +160,10 @@ async def _no_such_page(_request: Request, error: Exception) -> Response:
 
 
 async def _failed(_request: Request, error: Exception) -> Response:
-    return JSONResponse(Refused(500, f"the model failed: {type(error).__name__}").body, 500)
+    error_body = Refused(500, f"the model failed: {type(error).__name__}").body
+    return JSONResponse(
+        error_body, 500, {"connection": "close"}
+    )  # starlette raises it again, and uvicorn hangs up
 
 
 @asynccontextmanager

@@ -53,14 +53,14 @@ def rows(size: Size, log: Log) -> list[Row]:
         log(rule.name)
         found.append(made(rule.name, chosen(replayed.figures(recorded, rule), reference, ids)))
     asked = [problem for problem in stories("test") if problem.id in set(ids)]
-    device = Device(opened.network)
     for name, strategy in _beams(size):
         log(name)
         sampler = load(str(paths.POLICY), 0, stops=[beams.newline()])
+        device = Device(opened.network)  # nothing is known from another row's run
         live = Live(asked, sampler, opened.family, device)
         done, clock = beams.figures(live, strategy), live.clock
+        device.close()
         found.append(made(name, done, time_share=clock.scoring / (clock.scoring + clock.drawing)))
-    device.close()
     return found
 
 

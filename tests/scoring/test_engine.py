@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -347,10 +349,10 @@ async def test_the_event_loop_goes_on_while_the_device_works(slow: tuple[Slow, D
 
 
 def test_a_closed_device_takes_nothing_and_one_that_is_forgotten_ends_its_thread(network: StepModel) -> None:
+    before = set(threading.enumerate())
     device = Device(network)
     device.outputs(ROWS)
-    thread = device._thread
-    assert thread is not None
+    (thread,) = set(threading.enumerate()) - before
     del device
     gc.collect()
     thread.join(10)
@@ -362,9 +364,27 @@ def test_a_closed_device_takes_nothing_and_one_that_is_forgotten_ends_its_thread
 
 
 def test_no_rows_need_no_thread(network: StepModel) -> None:
+    before = threading.active_count()
     device = Device(network)
     assert device.outputs([]) == Computed((), ())
-    assert device._thread is None
+    assert threading.active_count() == before
+
+
+AT_ITS_END = """
+from adaptive_middleware import lab
+from adaptive_middleware.scoring.local import load_scorer
+from adaptive_middleware.types import Path, Request
+
+scorer = load_scorer(lab.PRM)
+print(len(scorer.score(Request("Ana has 2 pens."), [Path("p", ("2 + 3 = 5\\n",))])))
+"""
+
+
+def test_a_program_that_ends_while_its_device_is_open_ends_well() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_ITS_END], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
 
 
 def test_batch_invariant_scores_are_the_same_bit_for_bit_in_any_company(network: StepModel) -> None:
