@@ -13,7 +13,7 @@ def batch_size(cost: Callable[[int], float], ends: float, most: int) -> int:
 
     Drawn one at a time, sampling stops at the first sample that ends the call, so of k at once only
     (1 - (1 - ends)^k) / ends are expected to have been needed: a batch saves prompts and round trips and wastes the
-    rest. `cost(k)` is what a draw of k costs. Of equal ones the smallest.
+    rest. `cost(k)` is what a draw of k costs. Of those that are equal to nine digits the smallest.
 
     >>> free_prompt, dear_prompt = (lambda k: 100.0 * k), (lambda k: 400 + 100.0 * k)
     >>> [batch_size(free_prompt, 0.3, 8), batch_size(dear_prompt, 0.3, 8), batch_size(dear_prompt, 0.01, 8)]
