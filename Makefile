@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors check bench bench-allocation format clean
+.PHONY: help demo test test-frameworks lint types floors check bench bench-allocation format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -29,6 +29,21 @@ demo: $(VENV)/.ready-demo ## run the embedded model pair on graded problems and 
 
 test: check ## everything that CI runs: lint, types, floors, tests with branch coverage
 	$(BIN)/pytest -q --cov --cov-report=term-missing:skip-covered
+
+# Each framework in an environment of its own, because their requirements exclude each other.
+FRAMEWORKS := pydantic_ai openai_agents smolagents agent_framework
+NEEDS_pydantic_ai := pydantic-ai-slim[openai]>=2.60,<3
+NEEDS_openai_agents := openai-agents>=0.24,<1
+NEEDS_smolagents := smolagents[openai]>=1.26,<2
+NEEDS_agent_framework := agent-framework-core>=1.23,<2 agent-framework-openai>=1.17,<2
+
+test-frameworks: $(FRAMEWORKS:%=.frameworks/%/.ran) ## the examples of the small adapters, each with its framework
+
+.frameworks/%/.ran: examples/wrap_%.py pyproject.toml
+	$(PYTHON) -m venv .frameworks/$*
+	.frameworks/$*/bin/python -m pip --disable-pip-version-check install -q -e '.[http,server]' pytest $(patsubst %,'%',$(NEEDS_$*))
+	.frameworks/$*/bin/python -m pytest -q --noconftest -c /dev/null -p no:cacheprovider tests/test_examples.py -k 'wrap_$*'
+	@touch $@
 
 check: lint types floors
 
@@ -55,4 +70,4 @@ format: $(VENV)/.ready-dev ## rewrite the code in the house format
 	$(BIN)/ruff format .
 
 clean: ## remove the environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis dist build
+	rm -rf $(VENV) .frameworks .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis dist build

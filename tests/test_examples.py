@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-NEEDS = {"ray_rollouts": "ray"}
+NEEDS = {
+    "ray_rollouts": "ray",
+    "wrap_agent_framework": "agent_framework",
+    "wrap_openai_agents": "agents",
+    "wrap_pydantic_ai": "pydantic_ai",
+    "wrap_smolagents": "smolagents",
+}
+"""Libraries that have no room in the common environment: `make test-frameworks` gives each one of its own."""
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 

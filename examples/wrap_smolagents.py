@@ -1,0 +1,67 @@
+"""Wrap a smolagents model in a tool-calling agent; a fake OpenAI server on loopback stands for the provider."""
+
+from dataclasses import replace
+from json import loads
+from typing import Any
+
+from smolagents import Model, OpenAIServerModel, ToolCallingAgent, tool
+from smolagents.models import ChatMessage
+from smolagents.monitoring import TokenUsage
+
+from adaptive_middleware import Middleware, Path, Request, Usage, agreement, best_of_n
+from adaptive_middleware.sampling.draws import Draws
+from adaptive_middleware.testing.fake_openai import fake_openai
+from adaptive_middleware.types import ToolCall
+
+MIDDLEWARE = Middleware(best_of_n(agreement(0.9), max_samples=8))
+
+
+class Adaptive(Model):
+    """The `inner` model, asked as often as the middleware says; the winner carries the tokens of all samples."""
+
+    def __init__(self, inner: Model) -> None:
+        super().__init__(model_id=inner.model_id)
+        self.inner = inner
+
+    def generate(self, messages: list[Any], *rest: Any, **options: Any) -> ChatMessage:
+        """The winner of one call's samples."""
+
+        def draw(_: Request) -> Path:
+            answer = self.inner.generate(messages, *rest, **options)
+            called = [call.function for call in answer.tool_calls or ()]
+            calls = tuple(ToolCall(each.name, _object(each.arguments)) for each in called)
+            usage = Usage(answer.token_usage.input_tokens, answer.token_usage.output_tokens, requests=1)
+            return Path((str(answer.content or ""),), tool_calls=calls, usage=usage, raw=answer)
+
+        asked = Request("\n".join(str(each.content) for each in messages), model=self.model_id)
+        outcome = MIDDLEWARE.run(asked, Draws(draw))
+        print(outcome.usage.requests, "samples:", outcome.decisions[-1].because)
+        spent = TokenUsage(outcome.usage.prompt_tokens, outcome.usage.completion_tokens)
+        winner: Any = outcome.chosen.raw
+        return replace(winner, token_usage=spent)
+
+
+def _object(arguments: Any) -> dict[str, Any]:
+    return loads(arguments) if isinstance(arguments, str) else dict(arguments)
+
+
+@tool
+def legs(number: int) -> int:
+    """The legs of spiders.
+
+    Args:
+        number: How many spiders.
+    """
+    return number * 8
+
+
+def main() -> None:
+    """One agent run of at most two steps."""
+    with fake_openai() as server:
+        model = OpenAIServerModel("fake+split", api_base=server.url, api_key="none")
+        agent = ToolCallingAgent([legs], Adaptive(model), max_steps=2, verbosity_level=0)
+        print(agent.run("How many legs do 3 spiders have?"))
+
+
+if __name__ == "__main__":
+    main()
