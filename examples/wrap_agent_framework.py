@@ -9,6 +9,7 @@ from agent_framework.openai import OpenAIChatCompletionClient
 
 from adaptive_middleware import Middleware, Path, Request, Usage, agreement, best_of_n
 from adaptive_middleware.sampling.draws import AsyncDraws
+from adaptive_middleware.steps import split_steps
 from adaptive_middleware.testing.fake_openai import fake_openai
 from adaptive_middleware.types import ToolCall
 
@@ -32,7 +33,9 @@ class Adaptive(ChatMiddleware):
             tools = tuple(ToolCall(call.name, loads(call.arguments)) for call in calls)
             spent = context.result.usage_details or {}
             usage = Usage(spent.get("input_token_count", 0), spent.get("output_token_count", 0), requests=1)
-            return Path((context.result.text,), tool_calls=tools, usage=usage, raw=context.result)
+            return Path(
+                tuple(split_steps(context.result.text)), tool_calls=tools, usage=usage, raw=context.result
+            )
 
         asked = Request("\n".join(message.text for message in context.messages))
         outcome = await MIDDLEWARE.arun(asked, AsyncDraws(draw, max_concurrency=1))

@@ -18,6 +18,7 @@ from openai import AsyncOpenAI
 
 from adaptive_middleware import Middleware, Path, Request, Usage, agreement, best_of_n
 from adaptive_middleware.sampling.draws import AsyncDraws
+from adaptive_middleware.steps import split_steps
 from adaptive_middleware.testing.fake_openai import fake_openai
 from adaptive_middleware.types import ToolCall
 
@@ -43,7 +44,7 @@ class Adaptive(Model):
             calls = tuple(ToolCall(call.name, loads(call.arguments)) for call in found)
             texts = [part.text for item in answer.output if item.type == "message" for part in item.content]
             usage = Usage(answer.usage.input_tokens, answer.usage.output_tokens, requests=1)
-            return Path(tuple(texts), tool_calls=calls, usage=usage, raw=answer)
+            return Path(tuple(split_steps("".join(texts))), tool_calls=calls, usage=usage, raw=answer)
 
         text = str(options["input"] if "input" in options else asked[1])
         outcome = await MIDDLEWARE.arun(Request(text), AsyncDraws(draw))

@@ -12,6 +12,7 @@ from pydantic_ai.usage import RequestUsage
 
 from adaptive_middleware import Middleware, Path, Request, Usage, agreement, best_of_n
 from adaptive_middleware.sampling.draws import AsyncDraws
+from adaptive_middleware.steps import split_steps
 from adaptive_middleware.testing.fake_openai import fake_openai
 from adaptive_middleware.types import ToolCall
 
@@ -28,7 +29,7 @@ class Adaptive(WrapperModel):
             answer = await self.wrapped.request(messages, *rest)
             calls = tuple(ToolCall(call.tool_name, call.args_as_dict()) for call in answer.tool_calls)
             usage = Usage(answer.usage.input_tokens, answer.usage.output_tokens, requests=1)
-            return Path((answer.text or "",), tool_calls=calls, usage=usage, raw=answer)
+            return Path(tuple(split_steps(answer.text or "")), tool_calls=calls, usage=usage, raw=answer)
 
         text = "\n".join(str(part.content) for m in messages for part in m.parts if hasattr(part, "content"))
         outcome = await MIDDLEWARE.arun(Request(text, model=self.model_name), AsyncDraws(draw))

@@ -10,6 +10,7 @@ from smolagents.monitoring import TokenUsage
 
 from adaptive_middleware import Middleware, Path, Request, Usage, agreement, best_of_n
 from adaptive_middleware.sampling.draws import Draws
+from adaptive_middleware.steps import split_steps
 from adaptive_middleware.testing.fake_openai import fake_openai
 from adaptive_middleware.types import ToolCall
 
@@ -31,7 +32,9 @@ class Adaptive(Model):
             called = [call.function for call in answer.tool_calls or ()]
             calls = tuple(ToolCall(each.name, _object(each.arguments)) for each in called)
             usage = Usage(answer.token_usage.input_tokens, answer.token_usage.output_tokens, requests=1)
-            return Path((str(answer.content or ""),), tool_calls=calls, usage=usage, raw=answer)
+            return Path(
+                tuple(split_steps(str(answer.content or ""))), tool_calls=calls, usage=usage, raw=answer
+            )
 
         asked = Request("\n".join(str(each.content) for each in messages), model=self.model_id)
         outcome = MIDDLEWARE.run(asked, Draws(draw))
