@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -16,12 +16,13 @@ from llama_index.core.base.llms.types import (
     CompletionResponseGen,
     LLMMetadata,
 )
-from llama_index.core.bridge.pydantic import Field, SerializeAsAny, WithJsonSchema
+from llama_index.core.bridge.pydantic import Field, PlainSerializer, SerializeAsAny, WithJsonSchema
 from llama_index.core.llms.llm import LLM
 from typing_extensions import override
 
 from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.types import Request
+from llama_index_adaptive.dictionaries import sampling_rules, with_parts
 from llama_index_adaptive.reports import reported
 from llama_index_adaptive.requests import chat_request, completion_request
 from llama_index_adaptive.sampler import chat_sampler, completion_sampler
@@ -56,8 +57,8 @@ class AdaptiveLLM(StructuredDelegation):
     """
 
     llm: SerializeAsAny[LLM] = Field(description="The model that answers.")
-    middleware: Annotated[Middleware, WithJsonSchema({"type": "object"})] = Field(
-        default_factory=Middleware, description="What decides how each call is answered.", exclude=True
+    middleware: Annotated[Middleware, PlainSerializer(sampling_rules), WithJsonSchema({"type": "object"})] = (
+        Field(default_factory=Middleware, description="What decides how each call is answered.")
     )
     tags: tuple[str, ...] = Field(default=(), description="What rules of the middleware select calls by.")
     max_concurrency: int = Field(default=16, ge=1, description="The most calls of `llm` at the same moment.")
@@ -91,6 +92,15 @@ class AdaptiveLLM(StructuredDelegation):
     def class_name(cls) -> str:
         """The name under which LlamaIndex serialises this class."""
         return "adaptive_llm"
+
+    @classmethod
+    @override
+    def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
+        """What `to_dict` wrote of a model; `kwargs` are what it cannot write: `middleware=`, most often `llm=`.
+
+        Raises `ConfigError` when one of them is needed and missing.
+        """
+        return super().from_dict(with_parts(data, kwargs, cls))
 
     @property
     @override
