@@ -24,7 +24,7 @@ from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.types import Request
 from llama_index_adaptive.dictionaries import sampling_rules, with_parts
 from llama_index_adaptive.reports import reported
-from llama_index_adaptive.requests import chat_request, completion_request
+from llama_index_adaptive.requests import completion_request
 from llama_index_adaptive.sampler import chat_sampler, completion_sampler
 from llama_index_adaptive.streamer import Reader
 from llama_index_adaptive.structured import StructuredDelegation
@@ -207,16 +207,8 @@ class AdaptiveLLM(StructuredDelegation):
         streamer = self._reader(request).acompletions(self.llm)
         return await awatched(self.middleware, request, sampler, streamer, CompletionResponse)
 
-    @override
-    def _chat_request(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> Request:
-        return chat_request(messages, kwargs, model=self.metadata.model_name, tags=self.tags)
-
     def _completion_request(self, prompt: str, formatted: bool, kwargs: dict[str, Any]) -> Request:
         return completion_request(prompt, formatted, kwargs, model=self.metadata.model_name, tags=self.tags)
-
-    @override
-    def _passes_through(self, request: Request) -> bool:
-        return self.middleware.rule(request).passes_through
 
     def _reader(self, request: Request) -> Reader:
         return Reader(self.middleware.rule(request).boundary, self.idle, self.max_concurrency)
