@@ -20,6 +20,7 @@ from llama_index.core.agent.workflow import (
 )
 from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
+from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.workflow import Context, JsonSerializer
 from pydantic import BaseModel
 
@@ -60,6 +61,11 @@ class Tools:
     @property
     def all(self) -> list[Any]:
         return [self.add, self.deploy]
+
+
+def memory() -> ChatMemoryBuffer:
+    """LlamaIndex's other memory is a connection to SQLite, which does not outlive its event loop."""
+    return ChatMemoryBuffer.from_defaults(token_limit=10_000)
 
 
 def best_of_three(best_of: Best, model: Any) -> AdaptiveLLM:
@@ -248,7 +254,7 @@ def test_one_model_serves_agents_in_several_event_loops_at_once(
     llm = AdaptiveLLM(llm=script(["good"]).provider(), middleware=best_of(3))
 
     async def run() -> str:
-        return str(await FunctionAgent(tools=Tools().all, llm=llm).run("?"))
+        return str(await FunctionAgent(tools=Tools().all, llm=llm).run("?", memory=memory()))
 
     async def all_of_them() -> list[str]:
         return await asyncio.gather(*(asyncio.to_thread(asyncio.run, run()) for _ in range(3)))
@@ -298,7 +304,7 @@ def test_a_model_is_asked_in_an_agents_conversation_as_if_it_were_not_wrapped(
         agent = FunctionAgent(
             tools=Tools().all, llm=wrapped(model.model()), streaming=streaming, system_prompt="Be brief."
         )
-        assert str(await agent.run("?")) == "good end"
+        assert str(await agent.run("?", memory=memory())) == "good end"
         return [
             json.dumps([message.model_dump(mode="json") for message in in_order(call["messages"])])
             + str([tool.metadata.to_openai_tool() for tool in call["tools"]])
