@@ -18,6 +18,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.mock import MockFunctionCallingLLM, MockLLM
 
@@ -218,6 +219,19 @@ async def test_prune_reads_the_models_streams_and_closes_the_losers(way: str, ga
     # closed it: 15 characters are 4 tokens
     assert response.additional_kwargs["adaptive"]["usage"]["completion_tokens"] == 3 + 2 * 4
     assert response.delta is None
+
+
+@WAYS
+async def test_token_handlers_count_whole_answers_and_the_report_also_what_was_dropped(way: str) -> None:
+    handler = TokenCountingHandler(tokenizer=str.split)
+    model = Model(BAD, BAD, GOOD)
+    llm = AdaptiveLLM(llm=model, middleware=PRUNE, callback_manager=CallbackManager([handler]))
+    usage = (await answered(llm, way)).additional_kwargs["adaptive"]["usage"]
+    assert await all_closed(model.streams)
+    assert (handler.prompt_llm_token_count, handler.completion_llm_token_count) == (8, 3)
+    # the questions of the dropped ones are estimated too, at four characters a token
+    question = -(-len("What is 2 + 2?" if "chat" in way else "2 + 2?") // 4)
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (8 + 2 * question, 3 + 2 * 4)
 
 
 @WAYS
