@@ -13,8 +13,8 @@ from adaptive_middleware.ports import AsyncStreamer, Streamer
 from adaptive_middleware.sampling.reading import Piece
 from adaptive_middleware.sampling.shown import Shown
 from adaptive_middleware.types import Outcome, Path, Request
-from llama_index_adaptive.paths import written
 from llama_index_adaptive.reports import Response, reported
+from llama_index_adaptive.responses import last_of_stream
 from llama_index_adaptive.sampler import ModelSampler
 
 
@@ -96,7 +96,6 @@ def _own(pieces: Sequence[Piece], kind: type[Response]) -> list[Response]:
 
 
 def _last(shown: Shown, kind: type[Response]) -> Response:
-    """The chosen response; its delta is what was not shown: nothing of it, or all."""
+    """The chosen response; its deltas are what was not shown: nothing of it, or all."""
     complete = shown.complete()
-    response = reported(shown.outcome, kind)
-    return response.model_copy(update={"delta": "" if complete else written(response)})
+    return last_of_stream(reported(shown.outcome, kind), shown=complete)
