@@ -19,10 +19,13 @@ from llama_index.core.agent.workflow import (
     ReActAgent,
 )
 from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
-from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.workflow import Context, JsonSerializer
 from pydantic import BaseModel
+from workflows.errors import WorkflowCancelledByUser
 
 from adaptive_middleware import Middleware
 from adaptive_middleware.errors import ConfigError
@@ -315,3 +318,43 @@ def test_a_model_is_asked_in_an_agents_conversation_as_if_it_were_not_wrapped(
     assert asyncio.run(asked(lambda llm: AdaptiveLLM(llm=llm))) == bare
     best = asyncio.run(asked(lambda llm: AdaptiveLLM(llm=llm, middleware=best_of(2)), 2))
     assert best == [call for call in bare for _ in range(2)]
+
+
+class Hangs(MockFunctionCallingLLM):
+    """Answers never; says how many calls are under way."""
+
+    _under_way: list[int] = PrivateAttr(default_factory=lambda: [0])
+
+    @property
+    def under_way(self) -> int:
+        return self._under_way[0]
+
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        self._under_way[0] += 1
+        try:
+            await asyncio.sleep(60)
+        finally:
+            self._under_way[0] -= 1
+        raise AssertionError
+
+
+@streamed_or_not
+async def test_a_cancelled_run_ends_all_model_calls_of_its_turn(best_of: Best, streaming: bool) -> None:
+    model = Hangs()
+    agent = FunctionAgent(
+        tools=Tools().all, llm=AdaptiveLLM(llm=model, middleware=best_of(3)), streaming=streaming
+    )
+    run = agent.run("?")
+    await reached(lambda: model.under_way == 3)
+    await run.cancel_run()
+    await reached(lambda: model.under_way == 0)
+    with pytest.raises(WorkflowCancelledByUser):
+        await run
+
+
+async def reached(there: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if there():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError
