@@ -28,7 +28,9 @@ from pydantic import BaseModel
 from workflows.errors import WorkflowCancelledByUser
 
 from adaptive_middleware import Middleware
+from adaptive_middleware.effects import Flow, Sample
 from adaptive_middleware.errors import ConfigError
+from adaptive_middleware.types import Outcome, Path, Request
 from llama_index_adaptive import AdaptiveLLM
 
 # Warnings of LlamaIndex about itself: see test_agents.py; and of its context, that it does not keep the memory.
@@ -318,6 +320,24 @@ def test_a_model_is_asked_in_an_agents_conversation_as_if_it_were_not_wrapped(
     assert asyncio.run(asked(lambda llm: AdaptiveLLM(llm=llm))) == bare
     best = asyncio.run(asked(lambda llm: AdaptiveLLM(llm=llm, middleware=best_of(2)), 2))
     assert best == [call for call in bare for _ in range(2)]
+
+
+@streamed_or_not
+async def test_an_agent_sees_what_a_strategy_says_instead_of_calling_a_tool(
+    script: Any, calls: Calls, streaming: bool
+) -> None:
+    words = "No tool was called: it is not certain enough. Ask a person."
+
+    def withholds(request: Request) -> Flow[Outcome]:
+        yield from Sample(request, 2)
+        return Outcome(Path((words,), done=False, finish_reason="stop"), limit=2)
+
+    tools, model = Tools(), script([calls("deploy", "good", where="production")])
+    llm = AdaptiveLLM(llm=model.provider(), middleware=Middleware(withholds))
+    run = FunctionAgent(tools=tools.all, llm=llm, streaming=streaming).run("?")
+    deltas = [event.delta async for event in run.stream_events() if isinstance(event, AgentStream)]
+    assert str(await run) == words
+    assert (tools.ran, deltas) == ([], [words] if streaming else [])
 
 
 class Hangs(MockFunctionCallingLLM):
