@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -16,14 +16,15 @@ from llama_index.core.base.llms.types import (
     CompletionResponseGen,
     LLMMetadata,
 )
-from llama_index.core.bridge.pydantic import Field, SerializeAsAny, WithJsonSchema
+from llama_index.core.bridge.pydantic import Field, PlainSerializer, SerializeAsAny, WithJsonSchema
 from llama_index.core.llms.llm import LLM
 from typing_extensions import override
 
 from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.types import Request
+from llama_index_adaptive.dictionaries import sampling_rules, with_parts
 from llama_index_adaptive.reports import reported
-from llama_index_adaptive.requests import chat_request, completion_request
+from llama_index_adaptive.requests import completion_request
 from llama_index_adaptive.sampler import chat_sampler, completion_sampler
 from llama_index_adaptive.streamer import Reader
 from llama_index_adaptive.structured import StructuredDelegation
@@ -56,8 +57,8 @@ class AdaptiveLLM(StructuredDelegation):
     """
 
     llm: SerializeAsAny[LLM] = Field(description="The model that answers.")
-    middleware: Annotated[Middleware, WithJsonSchema({"type": "object"})] = Field(
-        default_factory=Middleware, description="What decides how each call is answered.", exclude=True
+    middleware: Annotated[Middleware, PlainSerializer(sampling_rules), WithJsonSchema({"type": "object"})] = (
+        Field(default_factory=Middleware, description="What decides how each call is answered.")
     )
     tags: tuple[str, ...] = Field(default=(), description="What rules of the middleware select calls by.")
     max_concurrency: int = Field(default=16, ge=1, description="The most calls of `llm` at the same moment.")
@@ -91,6 +92,15 @@ class AdaptiveLLM(StructuredDelegation):
     def class_name(cls) -> str:
         """The name under which LlamaIndex serialises this class."""
         return "adaptive_llm"
+
+    @classmethod
+    @override
+    def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
+        """What `to_dict` wrote of a model; `kwargs` are what it cannot write: `middleware=`, most often `llm=`.
+
+        Raises `ConfigError` when one of them is needed and missing.
+        """
+        return super().from_dict(with_parts(data, kwargs, cls))
 
     @property
     @override
@@ -197,16 +207,8 @@ class AdaptiveLLM(StructuredDelegation):
         streamer = self._reader(request).acompletions(self.llm)
         return await awatched(self.middleware, request, sampler, streamer, CompletionResponse)
 
-    @override
-    def _chat_request(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> Request:
-        return chat_request(messages, kwargs, model=self.metadata.model_name, tags=self.tags)
-
     def _completion_request(self, prompt: str, formatted: bool, kwargs: dict[str, Any]) -> Request:
         return completion_request(prompt, formatted, kwargs, model=self.metadata.model_name, tags=self.tags)
-
-    @override
-    def _passes_through(self, request: Request) -> bool:
-        return self.middleware.rule(request).passes_through
 
     def _reader(self, request: Request) -> Reader:
         return Reader(self.middleware.rule(request).boundary, self.idle, self.max_concurrency)

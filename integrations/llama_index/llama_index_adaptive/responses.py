@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Generic, NamedTuple, TypeVar
 
-from llama_index.core.base.llms.types import ChatResponse, CompletionResponse, TextBlock
+from llama_index.core.base.llms.types import ChatResponse, CompletionResponse, TextBlock, ThinkingBlock
 
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.sampling.reading import Piece
@@ -14,6 +15,9 @@ from adaptive_middleware.types import ToolCall
 from llama_index_adaptive.paths import finish_reason, has_choices, token_logprobs, usage, written
 
 Response = TypeVar("Response", ChatResponse, CompletionResponse)
+
+_THINKING = "thinking_delta"
+"""Where a streamed response says how its thoughts go on; LlamaIndex's agents read it there."""
 
 
 class Whole(NamedTuple):
@@ -72,14 +76,39 @@ def finish(pieces: Sequence[Piece]) -> object:
 
 
 def whole_chat(response: ChatResponse, text: str) -> ChatResponse:
-    """The last response of a chat's stream with all of its `text`, which some models' messages do not repeat."""
+    """The last response of a chat's stream with all of its `text`, which some models' messages do not repeat.
+
+    The text takes the place of the message's own, or stands after its thoughts, which some providers want first.
+    """
     message = response.message
-    blocks = [block for block in message.blocks if not isinstance(block, TextBlock)]
-    if written(response) != text and len(message.blocks) - len(blocks) <= 1:
-        message = message.model_copy(update={"blocks": [TextBlock(text=text), *blocks]})
+    texts = [i for i, block in enumerate(message.blocks) if isinstance(block, TextBlock)]
+    if written(response) != text and len(texts) <= 1:
+        blocks = list(message.blocks)
+        place = texts[0] if texts else len(list(takewhile(_is_thought, blocks)))
+        blocks[place : place + len(texts)] = [TextBlock(text=text)]
+        message = message.model_copy(update={"blocks": blocks})
     return response.model_copy(update={"message": message, "delta": None})
 
 
 def whole_completion(response: CompletionResponse, text: str) -> CompletionResponse:
     """The last response of a completion's stream with all of its `text`."""
     return response.model_copy(update={"text": text, "delta": None})
+
+
+def last_of_stream(response: Response, *, shown: bool) -> Response:
+    """`response` as the last one of a stream; its deltas, of text and of thoughts, are nothing if that was `shown`, else all."""
+    extra = {key: value for key, value in response.additional_kwargs.items() if key != _THINKING}
+    thoughts = "" if shown else _thoughts(response)
+    if thoughts:
+        extra[_THINKING] = thoughts
+    delta = "" if shown else written(response)
+    return response.model_copy(update={"delta": delta, "additional_kwargs": extra})
+
+
+def _thoughts(response: ChatResponse | CompletionResponse) -> str:
+    blocks = response.message.blocks if isinstance(response, ChatResponse) else ()
+    return "".join(block.content or "" for block in blocks if isinstance(block, ThinkingBlock))
+
+
+def _is_thought(block: object) -> bool:
+    return isinstance(block, ThinkingBlock)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,9 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import Model
 from typing_extensions import override
 
+from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.types import Request
+from llama_index_adaptive.requests import chat_request
 from llama_index_adaptive.tools import ToolDelegation
 
 if TYPE_CHECKING:
@@ -26,11 +27,15 @@ class StructuredDelegation(ToolDelegation):
     call, or from text), and the chosen one is returned.
     """
 
-    @abstractmethod
-    def _passes_through(self, request: Request) -> bool: ...
+    middleware: Middleware
+    tags: tuple[str, ...]
 
-    @abstractmethod
-    def _chat_request(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> Request: ...
+    # not abstract here and overridden below: LlamaIndex makes a span of every call of such a method
+    def _chat_request(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> Request:
+        return chat_request(messages, kwargs, model=self.metadata.model_name, tags=self.tags)
+
+    def _passes_through(self, request: Request) -> bool:
+        return self.middleware.rule(request).passes_through
 
     def _is_native(
         self, prompt: PromptTemplate, llm_kwargs: dict[str, Any] | None, prompt_args: dict[str, Any]

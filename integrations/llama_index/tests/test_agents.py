@@ -123,6 +123,40 @@ async def test_predict_and_call_runs_the_tool_once(
     assert len(model.calls) == 2 * wrap.n
 
 
+async def test_predict_and_call_runs_the_winners_tools_only(
+    best_of: Callable[[int], Any], script: Any, calls: Callable[..., ChatMessage]
+) -> None:
+    adder, both = Adder(), calls("add", "good", a=1, b=2)
+    both.blocks += calls("add", a=3, b=4).blocks
+    model = script([calls("add", "bad", a=9, b=9), both, calls("add", "bad", a=8, b=8)] * 2)
+    llm: Any = AdaptiveLLM(llm=model.model(), middleware=best_of(3), max_concurrency=1)
+    for response in (
+        llm.predict_and_call([adder.tool], "1 + 2 and 3 + 4?", allow_parallel_tool_calls=True),
+        await llm.apredict_and_call([adder.tool], "1 + 2 and 3 + 4?", allow_parallel_tool_calls=True),
+    ):
+        assert str(response) == "3\n\n7"
+    assert adder.ran == [(1, 2), (3, 4)] * 2
+
+
+async def test_predict_and_call_raises_and_answers_as_it_does_unwrapped(
+    wrap: Any, script: Any, calls: Callable[..., ChatMessage]
+) -> None:
+    def fails(a: int) -> int:
+        """Fail."""
+        message = f"no {a}"
+        raise ValueError(message)
+
+    tool = FunctionTool.from_defaults(fails)
+    llm = wrap(script([calls("fails", "good", a=1)]).model())
+    with pytest.raises(ValueError, match="no 1"):
+        llm.predict_and_call([tool], "?", error_on_tool_error=True)
+    with pytest.raises(ValueError, match="no 1"):
+        await llm.apredict_and_call([tool], "?", error_on_tool_error=True)
+    plain = wrap(script(["good"]).model())
+    assert str(plain.predict_and_call([tool], "?", error_on_no_tool_call=False)) == "good"
+    assert str(await plain.apredict_and_call([tool], "?", error_on_no_tool_call=False)) == "good"
+
+
 async def test_a_model_without_function_calling_calls_tools_by_reasoning(wrap: Any, texts: Any) -> None:
     adder = Adder()
     model = texts([REACT_CALL])

@@ -14,10 +14,12 @@ from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
     CompletionResponse,
+    TextBlock,
     ThinkingBlock,
     ToolCallBlock,
 )
 from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.mock import MockFunctionCallingLLM, MockLLM
 
@@ -141,7 +143,9 @@ def _raw(finished: bool) -> dict[str, Any]:
 def _chat(text: str, item: Any, blocks: Sequence[Any], *, finished: bool = False) -> ChatResponse:
     message = ChatMessage(text, role="assistant")
     message.blocks.extend(blocks)
-    return ChatResponse(message=message, delta=item if isinstance(item, str) else "", raw=_raw(finished))
+    thought = {"thinking_delta": item.content} if isinstance(item, ThinkingBlock) else {}
+    delta = item if isinstance(item, str) else ""
+    return ChatResponse(message=message, delta=delta, raw=_raw(finished), additional_kwargs=thought)
 
 
 def _completion(
@@ -221,6 +225,19 @@ async def test_prune_reads_the_models_streams_and_closes_the_losers(way: str, ga
 
 
 @WAYS
+async def test_token_handlers_count_whole_answers_and_the_report_also_what_was_dropped(way: str) -> None:
+    handler = TokenCountingHandler(tokenizer=str.split)
+    model = Model(BAD, BAD, GOOD)
+    llm = AdaptiveLLM(llm=model, middleware=PRUNE, callback_manager=CallbackManager([handler]))
+    usage = (await answered(llm, way)).additional_kwargs["adaptive"]["usage"]
+    assert await all_closed(model.streams)
+    assert (handler.prompt_llm_token_count, handler.completion_llm_token_count) == (8, 3)
+    # the questions of the dropped ones are estimated too, at four characters a token
+    question = -(-len("What is 2 + 2?" if "chat" in way else "2 + 2?") // 4)
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (8 + 2 * question, 3 + 2 * 4)
+
+
+@WAYS
 async def test_a_pruned_answer_is_streamed_in_one_piece_when_it_is_known(
     way: str, gate: threading.Event
 ) -> None:
@@ -291,6 +308,56 @@ async def test_thoughts_and_tool_calls_of_a_streamed_answer_survive(way: str) ->
     ]
     (selection,) = llm.get_tool_calls_from_response((await streamed(llm, way))[-1])
     assert (selection.tool_name, selection.tool_kwargs) == ("add", {"a": 2, "b": 2})
+
+
+@pytest.mark.parametrize("middleware", [FOLLOW, PRUNE], ids=["followed", "in one piece"])
+@pytest.mark.parametrize("way", ["chat", "achat"])
+async def test_thoughts_are_streamed_once_where_agents_look_for_them(
+    way: str, middleware: Middleware
+) -> None:
+    thoughts, text = ThinkingBlock(content="4 is even, hm. "), "It is 4."
+    model = Model([text[:2], thoughts, text[2:], ThinkingBlock(content="Yes.")])
+    seen = await streamed(AdaptiveLLM(llm=model, middleware=middleware), way)
+    assert "".join(one.delta for one in seen) == text
+    told = [one.additional_kwargs.get("thinking_delta", "") for one in seen]
+    assert "".join(told) == "4 is even, hm. Yes."
+    assert (len(seen) == 1) == (middleware is PRUNE)
+
+
+class Forgets(Model):
+    """Its last message has its thoughts and its tool call, but of its text only the end, or nothing."""
+
+    def __init__(self, *texts: Sequence[str]) -> None:
+        super().__init__(*texts)
+
+    def stream_chat(self, messages: Any, **kwargs: Any) -> Any:
+        thought, call = ThinkingBlock(content="hm"), ToolCallBlock(tool_name="add", tool_kwargs={})
+        for delta, new, texts in zip(("It is ", "4."), "hm", self.streams.answers, strict=True):
+            message = ChatMessage(role="assistant")
+            message.blocks = [thought, *(TextBlock(text=text) for text in texts), call]
+            yield ChatResponse(message=message, delta=delta, additional_kwargs={"thinking_delta": new})
+
+    async def astream_chat(self, messages: Any, **kwargs: Any) -> Any:
+        async def later() -> Any:
+            for response in self.stream_chat(messages):
+                yield response
+
+        return later()
+
+
+@pytest.mark.parametrize("last", [["4."], []], ids=["the end", "nothing"])
+@pytest.mark.parametrize("way", ["chat", "achat"])
+async def test_text_that_the_last_response_does_not_repeat_stays_in_its_place(
+    way: str, last: list[str]
+) -> None:
+    llm = AdaptiveLLM(llm=Forgets(["It is "], last), middleware=FOLLOW)
+    seen = await streamed(llm, way)
+    assert "".join(one.additional_kwargs.get("thinking_delta", "") for one in seen) == "hm"
+    for response in (await answered(llm, way), seen[-1]):
+        assert isinstance(response, ChatResponse)
+        kinds = [type(block) for block in response.message.blocks]
+        assert kinds == [ThinkingBlock, TextBlock, ToolCallBlock]
+        assert response.message.content == "It is 4."
 
 
 @pytest.mark.filterwarnings("ignore:The `__fields:pydantic.warnings.PydanticDeprecatedSince20:inspect")

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from llama_index.core import PromptTemplate
-from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from pydantic import BaseModel
 
 from adaptive_middleware import Middleware
+from adaptive_middleware.effects import Begin, Flow, Follow
+from adaptive_middleware.types import Outcome, Request
 from llama_index_adaptive import AdaptiveLLM
 
 
@@ -26,6 +28,7 @@ def person(name: str, text: str | None = None) -> ChatMessage:
     return ChatMessage(text, role="assistant", additional_kwargs={"tool_calls": [selection]})
 
 
+NAMELESS = ToolSelection(tool_id="id", tool_name="Person", tool_kwargs={"age": 36})
 PROMPT = PromptTemplate("Who is {who}?")
 
 
@@ -89,6 +92,64 @@ async def test_a_structured_model_streams_json(wrap: Any, script: Any) -> None:
     astream = await structured.astream_chat([ChatMessage("Who?")])
     assert [piece async for piece in astream][-1].message.content == ada
     assert len(model.calls) == 2 * wrap.n
+
+
+class Growing(MockFunctionCallingLLM):
+    """Streams a person as JSON, or as a tool call whose arguments grow."""
+
+    calls: bool = False
+
+    def stream_chat(self, messages: Any, **kwargs: Any) -> Any:
+        for text, delta in (('{"name": "A', '{"name": "A'), ('{"name": "Ada"}', 'da"}')):
+            call = person("Ada" if text.endswith("}") else "A")
+            message = call if self.calls else ChatMessage(text, role="assistant")
+            yield ChatResponse(message=message, delta="" if self.calls else delta)
+
+    async def astream_chat(self, messages: Any, **kwargs: Any) -> Any:
+        async def people() -> Any:
+            for response in self.stream_chat(messages):
+                yield response
+
+        return people()
+
+
+def follows(request: Request) -> Flow[Outcome]:
+    (path,) = yield from Begin(request, 1)
+    path = yield from Follow(request, path)
+    return Outcome(chosen=path, limit=2)
+
+
+# what has no text is shown when it is whole: half a tool call must not be taken for a whole one
+@pytest.mark.parametrize(("calls", "names"), [(False, ["A", "Ada", "Ada"]), (True, ["Ada"])])
+async def test_a_followed_prediction_is_streamed_while_its_text_grows(calls: bool, names: list[str]) -> None:
+    llm: Any = AdaptiveLLM(llm=Growing(calls=calls), middleware=Middleware(follows))
+    assert [found.name for found in llm.stream_structured_predict(Person, PROMPT, who="she")] == names
+    astream = await llm.astream_structured_predict(Person, PROMPT, who="she")
+    assert [found.name async for found in astream] == names
+
+
+async def test_no_tool_call_and_a_wrong_one_are_the_errors_they_are_unwrapped(wrap: Any, script: Any) -> None:
+    wrong = ChatMessage("good", role="assistant", additional_kwargs={"tool_calls": [NAMELESS]})
+    for answer, words in (
+        (wrong, "could not be parsed into Person"),
+        ("good", "did not return any tool call"),
+    ):
+        llm = wrap(script([answer]).model())
+        with pytest.raises(ValueError, match=words):
+            llm.structured_predict(Person, PROMPT, who="she")
+        with pytest.raises(ValueError, match=words):
+            await llm.astructured_predict(Person, PROMPT, who="she")
+
+
+async def test_the_chosen_sample_is_what_a_structured_model_says(
+    best_of: Callable[[int], Middleware], script: Any
+) -> None:
+    samples = [person("Eve", "bad"), person("Ada", "good"), person("Eve", "bad")]
+    llm = AdaptiveLLM(llm=script(samples * 3).model(), middleware=best_of(3), max_concurrency=1)
+    structured = llm.as_structured_llm(Person)
+    chats = [structured.chat([ChatMessage("Who?")]), await structured.achat([ChatMessage("Who?")])]
+    assert [chat.raw for chat in chats] == [Person(name="Ada")] * 2
+    assert structured.complete("Who?").text == '{"name":"Ada"}'
 
 
 class Native(MockFunctionCallingLLM):

@@ -17,6 +17,7 @@ from llama_index_instrumentation import get_dispatcher
 from pydantic import ValidationError
 
 from adaptive_middleware import Middleware, Rule, best_of_n, fixed
+from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.testing import TableScorer
 from adaptive_middleware.types import Request
 from llama_index_adaptive import AdaptiveEvent, AdaptiveLLM
@@ -156,14 +157,47 @@ def test_what_cannot_be_pickled_is_refused_by_name_instead_of_lost() -> None:
         pickle.dumps(AdaptiveLLM(llm=Local(max_tokens=None)))
 
 
-def test_its_dictionary_nests_the_model_and_leaves_the_middleware_out(
+def test_its_dictionary_nests_the_model_and_names_the_rules_that_sample(
     best_of: Callable[[int], Middleware],
 ) -> None:
     llm = AdaptiveLLM(llm=MockLLM(max_tokens=2), middleware=best_of(3), tags=["a"])
     found = json.loads(llm.to_json())
     assert (found["class_name"], found["tags"], found["max_concurrency"]) == ("adaptive_llm", ["a"], 16)
     assert (found["llm"]["class_name"], found["llm"]["max_tokens"]) == ("MockLLM", 2)
-    assert "middleware" not in found
+    assert found["middleware"] == ["default"]
+    assert json.loads(AdaptiveLLM(llm=MockLLM()).to_json())["middleware"] == []
+
+
+def test_a_model_comes_back_from_its_dictionary_as_it_was(best_of: Callable[[int], Middleware]) -> None:
+    inner = AdaptiveLLM(llm=MockLLM(max_tokens=2, system_prompt="Be brief."), max_concurrency=2)
+    for llm, given in (
+        (inner, {}),
+        (AdaptiveLLM(llm=inner, tags=["a"], idle=5), {}),
+        (AdaptiveLLM(llm=inner, middleware=best_of(2)), {"middleware": best_of(2)}),
+    ):
+        for again in (
+            AdaptiveLLM.from_dict(llm.to_dict(), **given),
+            AdaptiveLLM.from_json(llm.to_json(), **given),
+        ):
+            assert again.to_dict() == llm.to_dict()
+            assert again.chat(HELLO) == llm.chat(HELLO)
+
+
+def test_what_a_dictionary_cannot_hold_is_asked_for_instead_of_lost(
+    best_of: Callable[[int], Middleware], script: Any
+) -> None:
+    model = script(["bad", "good"]).model()
+    llm = AdaptiveLLM(llm=model, middleware=best_of(2), max_concurrency=1)
+    data = llm.to_dict()
+    with pytest.raises(ConfigError, match=r"model 'MockFunctionCallingLLM'.*from_dict\(data, llm=\.\.\.\)"):
+        AdaptiveLLM.from_dict(data, middleware=llm.middleware)
+    with pytest.raises(
+        ConfigError, match=r"names of rules, here \['default'\].*from_dict\(data, middleware="
+    ):
+        AdaptiveLLM.from_dict(data, llm=model)
+    assert data == llm.to_dict()
+    again = AdaptiveLLM.from_dict(data, llm=model, middleware=llm.middleware)
+    assert again.chat(HELLO).message.content == "good"
 
 
 def test_observers_are_told_of_the_model_under_the_wrappers_name() -> None:
