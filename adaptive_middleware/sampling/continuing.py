@@ -12,14 +12,22 @@ import httpx2
 
 from adaptive_middleware.errors import NotContinuing, SamplerError
 from adaptive_middleware.sampling.chunks import tokens_of, usage_of
-from adaptive_middleware.sampling.endpoint import Busy, Endpoint, busy, messages_of, seconds
+from adaptive_middleware.sampling.endpoint import (
+    Busy,
+    Endpoint,
+    TooManyChoices,
+    busy,
+    messages_of,
+    seconds,
+    too_many,
+)
 from adaptive_middleware.types import Path, Request, Usage
 
 Continuation: TypeAlias = Literal["completions", "continue_final_message", "prefix", "none"]
 """What an endpoint understands: raw prompts, vLLM's and SGLang's flag, Mistral's and DeepSeek's flag, or nothing."""
 
 _SHOWN, _CHARACTERS, _TELLING = 300, 4, 8
-_ONE_CHOICE = re.compile(r"\bn\b", re.IGNORECASE)
+_BLANK, _BLANKS = "\n\n", 8
 _UNKNOWN = re.compile(
     r"continu|prefix|prefill|generation_prompt|assistant|last message|extra|unknown|unrecogni|unexpected|not permitted",
     re.IGNORECASE,
@@ -31,17 +39,14 @@ def as_it_is(request: Request) -> str:
     return f"{request.text}\n\n"
 
 
-class OneChoice(SamplerError):
-    """The endpoint gives one choice for each request: `n` must be 1."""
-
-
 @dataclass(frozen=True, slots=True)
 class Continuing:
     r"""One way to go on from a prefix; a step ends at `separator`, or after `step_tokens` tokens.
 
     `template` writes the raw prompt of `completions`, which ends where the answer begins; a chat model needs its chat
     template there. A server that says why it stopped (vLLM's `stop_reason`, SGLang's `matched_stop`) is believed; of
-    another, an answer counts as ended once its next step is blank, which costs one more request.
+    another, an answer counts as ended once its next step is blank, which costs one more request, or two where steps are
+    lines, because one blank line may be a paragraph's end.
     """
 
     how: Continuation
@@ -96,12 +101,22 @@ class Continuing:
             path, usage=cost, logprobs=tokens_of(choice.get("logprobs")) or None, raw=path.text + text
         )
         ended = _ended(choice) if reason == "stop" and not cut else None
+        if reason == "stop" and self._only_apart(path, text, ended):
+            steps = (*path.steps[:-1], path.steps[-1] + self.separator)
+            return replace(same, steps=steps, done=False, finish_reason=None, raw=path.text + self.separator)
         if not text.strip() or ended or reason not in {"stop", "length"}:
             steps = (*path.steps, text) if text.strip() else path.steps
             return replace(same, steps=steps, done=True, finish_reason=reason)
         closing = "" if reason == "length" and not cut else self.separator
         steps = (*path.steps, text + closing)
         return replace(same, steps=steps, done=False, finish_reason=None, raw=path.text + text + closing)
+
+    def _only_apart(self, path: Path, text: str, ended: bool | None) -> bool:
+        """Whether a blank continuation is one more separator, not the end: lines may stand apart by a blank one."""
+        most = _BLANKS if ended is False else 1 + (_BLANK not in self.separator)
+        return (
+            not (text.strip() or ended) and path.steps != () and not path.text.endswith(self.separator * most)
+        )
 
 
 def refusal(url: str, place: Endpoint, reply: httpx2.Response, body: Mapping[str, Any]) -> Exception:
@@ -111,8 +126,8 @@ def refusal(url: str, place: Endpoint, reply: httpx2.Response, body: Mapping[str
         return Busy(said, seconds(reply.headers.get("retry-after")))
     message = f"{url} refused to continue an answer of {place.model!r}: {said}"
     if reply.status_code in (400, 422):
-        if body["n"] > 1 and _ONE_CHOICE.search(reply.text):
-            return OneChoice(message)
+        if too_many(reply.status_code, reply.text, body["n"]):
+            return TooManyChoices(message)
         if _UNKNOWN.search(reply.text):
             return NotContinuing(message)
     return NotContinuing(message) if reply.status_code in (404, 405, 501) else SamplerError(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.types import Request
 
 _BUSY, _LONGEST_WAIT = (408, 409, 425, 429), 60.0
+_NUMBER = re.compile(r"\bn\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ class Endpoint:
         }
 
 
+class TooManyChoices(SamplerError):
+    """The endpoint gives fewer choices for each request: `n` must be smaller."""
+
+
 class Busy(Exception):
     """The endpoint could not answer now; `wait` is what it asked for, in seconds, where it did."""
 
@@ -72,6 +78,11 @@ class Busy(Exception):
 def messages_of(request: Request) -> list[object]:
     """The conversation of a request; its text as the user's turn where it has none."""
     return [*(request.messages or [{"role": "user", "content": request.text}])]
+
+
+def too_many(status: int, said: str, n: int) -> bool:
+    """Whether a refusal of a request for `n` choices is one of that number."""
+    return n > 1 and status in {400, 422} and _NUMBER.search(said) is not None
 
 
 def busy(status: int) -> bool:

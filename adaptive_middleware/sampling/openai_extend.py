@@ -18,8 +18,15 @@ import httpx2
 from tenacity import AsyncRetrying, Retrying, retry_if_exception_type
 
 from adaptive_middleware.errors import NotContinuing, SamplerError
-from adaptive_middleware.sampling.continuing import Continuing, OneChoice, refusal
-from adaptive_middleware.sampling.endpoint import Busy, Endpoint, enough, unreachable, wait_seconds
+from adaptive_middleware.sampling.continuing import Continuing, refusal
+from adaptive_middleware.sampling.endpoint import (
+    Busy,
+    Endpoint,
+    TooManyChoices,
+    enough,
+    unreachable,
+    wait_seconds,
+)
 from adaptive_middleware.sampling.openai_replies import gave_up
 from adaptive_middleware.types import Path, Request
 
@@ -57,10 +64,11 @@ class OpenAIExtender:
         found: list[Path] = []
         most = fanout
         while len(found) < fanout:
+            most = min(most, fanout - len(found))
             try:
-                more = self._asked(request, path, min(most, fanout - len(found)))
-            except OneChoice:
-                most = 1
+                more = self._asked(request, path, most)
+            except TooManyChoices:
+                most //= 2
                 continue
             if not more:
                 break
@@ -111,10 +119,11 @@ class AsyncOpenAIExtender:
         found: list[Path] = []
         most = fanout
         while len(found) < fanout:
+            most = min(most, fanout - len(found))
             try:
-                more = await self._asked(request, path, min(most, fanout - len(found)))
-            except OneChoice:
-                most = 1
+                more = await self._asked(request, path, most)
+            except TooManyChoices:
+                most //= 2
                 continue
             if not more:
                 break

@@ -17,9 +17,11 @@ from adaptive_middleware.sampling.drawn import Drawn
 from adaptive_middleware.sampling.endpoint import (
     Busy,
     Endpoint,
+    TooManyChoices,
     busy,
     messages_of,
     seconds,
+    too_many,
     unreachable,
     wait_seconds,
 )
@@ -38,7 +40,7 @@ def _client() -> httpx2.Client:
 
 @dataclass(frozen=True, slots=True)
 class OpenAISampler:
-    """Draws answers by `n` choices of one request, and asks again for those that a server did not give.
+    """Draws answers by `n` choices of one request, and asks again for those that a server did not give or refused to.
 
     A prefix goes as a last message of the assistant with `continue_final_message`, which vLLM and SGLang go on
     from; a server that does not know it would begin anew, so use prefixes only where that is known. The limit of
@@ -63,10 +65,16 @@ class OpenAISampler:
 
     def _drawn(self, request: Request, prefix: str, n: int, seed: int | None) -> list[Drawn]:
         found: list[Drawn] = []
+        most = n
         while len(found) < n:
-            body = self._body(request, prefix, n - len(found), None if seed is None else seed + len(found))
-            reply = self._asked(body)
-            found += _answers(reply, prefix, n - len(found), self.endpoint.url)
+            most = min(most, n - len(found))
+            body = self._body(request, prefix, most, None if seed is None else seed + len(found))
+            try:
+                reply = self._asked(body)
+            except TooManyChoices:
+                most //= 2
+                continue
+            found += _answers(reply, prefix, most, self.endpoint.url)
         return found
 
     def _body(self, request: Request, prefix: str, n: int, seed: int | None) -> dict[str, Any]:
@@ -85,20 +93,21 @@ class OpenAISampler:
             retry=retry_if_exception_type(Busy), stop=attempts, wait=wait_seconds, reraise=True
         )
         try:
-            reply: Mapping[str, Any] = retrying(_once, self.client, self.endpoint, json.dumps(body).encode())
+            reply: Mapping[str, Any] = retrying(_once, self.client, self.endpoint, body)
         except Busy as error:
             message = f"{self.endpoint.url}: no answer in {self.endpoint.attempts} attempts: {error}"
             raise SamplerError(message) from error
         return reply
 
 
-def _once(client: httpx2.Client, place: Endpoint, body: bytes) -> Any:  # noqa: ANN401 - JSON
+def _once(client: httpx2.Client, place: Endpoint, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    sent = json.dumps(body).encode()
     try:
-        reply = client.post(place.url, content=body, headers=place.headers, timeout=place.timeout)
+        reply = client.post(place.url, content=sent, headers=place.headers, timeout=place.timeout)
     except (httpx2.InvalidURL, httpx2.TransportError) as error:
         raise unreachable(place.url, error) from error
     if not reply.is_success:
-        _refused(place, reply)
+        _refused(place, reply, body["n"])
     try:
         return reply.json()
     except ValueError as error:
@@ -106,12 +115,12 @@ def _once(client: httpx2.Client, place: Endpoint, body: bytes) -> Any:  # noqa: 
         raise SamplerError(message) from error
 
 
-def _refused(place: Endpoint, reply: httpx2.Response) -> NoReturn:
+def _refused(place: Endpoint, reply: httpx2.Response, n: int) -> NoReturn:
     said = f"HTTP {reply.status_code}: {reply.text[:_SHOWN]}"
     if busy(reply.status_code):
         raise Busy(said, seconds(reply.headers.get("retry-after")))
     message = f"{place.url} refused a request for {place.model!r}: {said}"
-    raise SamplerError(message)
+    raise TooManyChoices(message) if too_many(reply.status_code, reply.text, n) else SamplerError(message)
 
 
 def _answers(reply: Any, prefix: str, most: int, url: str) -> list[Drawn]:  # noqa: ANN401 - JSON

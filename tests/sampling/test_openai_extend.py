@@ -46,6 +46,8 @@ SCRIPTS: dict[str, Script | Callable[[Body], Script]] = {
     "vllm end": chat("The answer is 4.", stop_reason=None),
     "silent": chat("So 4."),
     "blank": chat(""),
+    "blank line": chat("", stop_reason="\n"),
+    "at most two": lambda body: refused("Field 'n': must be <= 2") if body["n"] > 2 else chat(*["So 4."] * body["n"], stop_reason="\n\n"),
     "leads": chat("\n\nSo 4.\n\nAnd"),
     "included": chat("So 4.\n\nAnd more"),
     "cap": chat("So 4 and", reason="length"),
@@ -161,6 +163,32 @@ async def test_where_the_server_does_not_say_a_blank_step_ends_the_answer(extend
     assert (path.steps[-1], path.ended) == ("So 4.\n\n", False)
     (path,) = await extend("blank", paths=(path,))
     assert (path.steps[-1], path.done) == ("So 4.\n\n", True)
+
+
+async def test_where_steps_are_lines_one_blank_line_does_not_end_the_answer(extend: Extend) -> None:
+    path = Path(("First.\n",), done=False)
+    (path,) = await extend("blank", separator="\n", paths=(path,))
+    assert (path.steps, path.raw, path.ended) == (("First.\n\n",), "First.\n\n", False)
+    (path,) = await extend("blank", separator="\n", paths=(path,))
+    assert (path.steps, path.done) == (("First.\n\n",), True)
+
+
+async def test_a_server_that_says_it_stopped_at_a_separator_is_believed_but_not_for_ever(
+    extend: Extend,
+) -> None:
+    path, rounds = Path(("First.\n",), done=False), 0
+    while not path.ended:
+        (path,) = await extend("blank line", separator="\n", paths=(path,))
+        rounds += 1
+    assert (path.text, rounds) == ("First." + 8 * "\n", 8)
+
+
+async def test_an_endpoint_with_a_limit_of_choices_is_asked_for_half_as_many(
+    extend: Extend, server: StreamServer
+) -> None:
+    before = len(server.asked)
+    assert len(await extend("at most two", fanout=5)) == 5
+    assert [body["n"] for body in server.asked[before:]] == [5, 2, 2, 1]
 
 
 async def test_a_separator_in_the_reply_ends_the_step(extend: Extend) -> None:

@@ -212,3 +212,21 @@ def test_tokens_of_a_choice_are_counted_where_they_are_given_and_shared_out_wher
         for one in (counted, shared)
     ]
     assert lengths == [[1, 4], [3, 2]]
+
+
+def test_a_server_that_limits_n_is_asked_for_half_as_many_until_it_takes_them(
+    serve: Callable[..., Scripted],
+) -> None:
+    refused: Any = (400, {}, {"error": {"message": "Field 'n': Value must be between 1 <= value <= 2, but got 5"}})
+    two = {"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}] * 2, "usage": {}}
+    scripted = serve(refused, two)
+    paths = OpenAISampler(Endpoint(scripted.url, "m")).sample(ASKED, 5)
+    assert [path.text for path in paths] == ["4"] * 5
+    assert [body["n"] for body in scripted.asked] == [5, 2, 2, 1]
+
+
+def test_a_refusal_of_one_choice_is_the_callers_to_see(serve: Callable[..., Scripted]) -> None:
+    scripted = serve((400, {}, {"error": {"message": "n is no number"}}))
+    with pytest.raises(SamplerError, match="n is no number"):
+        OpenAISampler(Endpoint(scripted.url, "m")).sample(ASKED, 2)
+    assert [body["n"] for body in scripted.asked] == [2, 1]
