@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from adaptive_middleware.config.calls import AnyPolicy, PythonVerifier
+from adaptive_middleware.config.calls import AnyPolicy, AnyVerifier
 from adaptive_middleware.config.fields import Arguments, Model, Probability, Samples, Text
 from adaptive_middleware.config.keeping import Keeping, WorthFinishing
 from adaptive_middleware.config.stopping import OptimalStoppingPolicy, StoppingPolicy
@@ -37,7 +37,7 @@ class Drawing(AnyPolicy):
     score_question: bool = Field(
         True, description="Score the question alone first, to know how hard it is before the first sample."
     )
-    verifier: PythonVerifier | None = Field(None, description="Exact check of every sample.")
+    verifier: AnyVerifier | None = Field(None, description="Exact check of every sample.")
 
 
 class BestOfN(Drawing):
@@ -122,7 +122,7 @@ class Effort(AnyPolicy):
     default: Text | None = Field(
         None, description="Name of the rung for calls without an estimate; the middle one when absent."
     )
-    verifier: PythonVerifier | None = Field(None, description="Exact check of every answer.")
+    verifier: AnyVerifier | None = Field(None, description="Exact check of every answer.")
 
 
 class Beam(AnyPolicy):
@@ -142,7 +142,7 @@ class Beam(AnyPolicy):
     max_steps: Samples = Field(40, description="Most steps of one answer.")
     every: Samples = Field(1, description="Steps between two looks of the process reward model.")
     score_question: bool = Field(True, description="Score the question alone first, for the report.")
-    verifier: PythonVerifier | None = Field(None, description="Exact check of every finished answer.")
+    verifier: AnyVerifier | None = Field(None, description="Exact check of every finished answer.")
     steps: Boundary = Field("auto", description="Where a step of an answer ends.")
 
 
