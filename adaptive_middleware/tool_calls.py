@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from adaptive_middleware.tool_rules import ToolRule, rule_of
-from adaptive_middleware.types import ToolCall
+from adaptive_middleware.types import Path, ToolCall
 
 
 def canonical_calls(calls: Sequence[ToolCall], rules: Sequence[ToolRule] = ()) -> str | None:
@@ -29,13 +30,27 @@ def canonical_calls(calls: Sequence[ToolCall], rules: Sequence[ToolRule] = ()) -
         return None
 
 
-def written_call(call: ToolCall) -> str:
-    """A call as a process reward model reads it, and as it stands in conversations: `name({"argument": value})`.
+def read_answer(path: Path) -> Path:
+    r"""The answer as a process reward model reads it: its tool calls are the last step, `name({"argument": value})` a line.
 
-    >>> written_call(ToolCall("add", {"a": 1, "unit": "µm"}))
-    'add({"a": 1, "unit": "µm"})'
+    >>> call = ToolCall("add", {"a": 1, "unit": "µm"})
+    >>> read_answer(Path(("First I add.",), tool_calls=(call,))).steps
+    ('First I add.\n\n', 'add({"a": 1, "unit": "µm"})')
     """
-    return f"{call.name}({json.dumps(dict(call.arguments), ensure_ascii=False, default=str)})"
+    if not path.tool_calls:
+        return path
+    written = "\n".join(map(_written, path.tool_calls))
+    if not path.text.strip():
+        return replace(path, steps=(written,))
+    last = path.steps[-1].rstrip() + "\n\n"
+    return replace(path, steps=(*path.steps[:-1], last, written))
+
+
+def _written(call: ToolCall) -> str:
+    try:
+        return f"{call.name}({json.dumps(dict(call.arguments), ensure_ascii=False, default=_plain)})"
+    except (TypeError, ValueError, RecursionError):
+        return f"{call.name}(...)"
 
 
 def _canonical(call: ToolCall, rules: Sequence[ToolRule]) -> str:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_middleware.tool_calls import canonical_calls, written_call
+from adaptive_middleware.tool_calls import canonical_calls, read_answer
 from adaptive_middleware.tool_rules import ToolRule, rule_of
-from adaptive_middleware.types import ToolCall
+from adaptive_middleware.types import Path, ToolCall
 
 numbers = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
 values: st.SearchStrategy[Any] = st.recursive(
@@ -140,5 +140,18 @@ def test_the_first_rule_that_fits_a_name_is_used_and_case_counts() -> None:
     assert [rule_of(name, rules) for name in ("delete_user", "delete_x", "b", "B")] == [*rules, None]
 
 
-def test_a_call_is_written_with_the_letters_of_its_language() -> None:
-    assert written_call(ToolCall("s", {"q": "日本", "n": 1.0})) == 's({"q": "日本", "n": 1.0})'
+def test_tool_calls_are_read_as_the_last_step_of_their_answer() -> None:
+    calls = (ToolCall("s", {"q": "日本", "n": 1.0}), ToolCall("t", MappingProxyType({})))
+    lines = 's({"q": "日本", "n": 1.0})\nt({})'
+    assert read_answer(Path(tool_calls=calls)).steps == (lines,)
+    assert read_answer(Path((" ",), tool_calls=calls)).steps == (lines,)
+    assert read_answer(Path(("a\n\n", "b\n"), tool_calls=calls)).steps == ("a\n\n", "b\n\n", lines)
+
+
+def test_an_answer_without_calls_is_read_as_it_is() -> None:
+    plain = Path(("a",))
+    assert read_answer(plain) is plain
+
+
+def test_a_call_that_cannot_be_written_is_still_read() -> None:
+    assert read_answer(Path(tool_calls=(ToolCall("f", {"a": nested(100_000)}),))).text == "f(...)"
