@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from adaptive_middleware.errors import ConfigError
+
 
 @dataclass(frozen=True, slots=True)
 class ToolRule:
@@ -15,6 +17,7 @@ class ToolRule:
     A call is returned when it is right with probability `target` (in (0, 1)), or once `samples` (>= 1) answers were
     drawn; without either, as any other answer. `on_fail` says what becomes of a call that misses its target:
     "return" it, or "abstain" from every call of that answer. Arguments named in `ignore` do not tell calls apart.
+    Raises `ConfigError` for a number out of range, and for "abstain" without a target.
     """
 
     name: str
@@ -22,6 +25,16 @@ class ToolRule:
     samples: int | None = None
     on_fail: Literal["return", "abstain"] = "return"
     ignore: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.target is not None and not 0 < self.target < 1:
+            raise _refused(
+                self.name, f"target is {self.target!r}; it must lie between 0 and 1, both excluded"
+            )
+        if self.samples is not None and self.samples < 1:
+            raise _refused(self.name, f"samples is {self.samples!r}; it must be at least 1")
+        if self.on_fail == "abstain" and self.target is None:
+            raise _refused(self.name, "on_fail is 'abstain', but there is no target to miss; give one")
 
 
 def rule_of(name: str, rules: Sequence[ToolRule]) -> ToolRule | None:
@@ -32,3 +45,7 @@ def rule_of(name: str, rules: Sequence[ToolRule]) -> ToolRule | None:
     (0.97, None)
     """
     return next((rule for rule in rules if fnmatchcase(name, rule.name)), None)
+
+
+def _refused(name: str, problem: str) -> ConfigError:
+    return ConfigError(f"the rule of tool {name!r}: {problem}")

@@ -50,6 +50,7 @@ def test_the_report_explains_the_decision_in_plain_json() -> None:
             "estimate": {"mean": 0.97, "lower": 0.97, "upper": 0.97},
             "step_scores": [0.97, 0.97],
             "verified": None,
+            "rejected": None,
             "completion_tokens": 10,
         }
     ]

@@ -12,7 +12,8 @@ from adaptive_middleware.config.dispatch import VerifierOfRule, conditions
 from adaptive_middleware.config.document import KeyPath
 from adaptive_middleware.config.factory import made
 from adaptive_middleware.config.given import Given
-from adaptive_middleware.config.strategies import Beam, Drawing, Effort, PassThrough, Stepwise
+from adaptive_middleware.config.strategies import Beam, BestOfN, Drawing, Effort, PassThrough, Prune, Stepwise
+from adaptive_middleware.config.tools import rules_of
 from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.ports import Calibrator, Scorer, Verifier
 from adaptive_middleware.rules import Rule
@@ -50,7 +51,8 @@ def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrato
     strategy = strategy_of(config, name, policy, scorer, calibrate)
     limits = config.limits(policy)
     boundary = policy.steps if isinstance(policy, (Stepwise, Beam)) else "auto"
-    return Rule(name, strategy, conditions(policy.when), limits.seconds, limits.tokens, boundary)
+    tools = rules_of(policy.tools) if isinstance(policy, (BestOfN, Prune)) else ()
+    return Rule(name, strategy, conditions(policy.when), limits.seconds, limits.tokens, boundary, tools)
 
 
 def _verifier(config: Config, rules: Sequence[Rule]) -> Verifier | None:

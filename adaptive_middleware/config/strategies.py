@@ -10,6 +10,7 @@ from adaptive_middleware.config.calls import AnyPolicy, AnyVerifier
 from adaptive_middleware.config.fields import Arguments, Model, Probability, Samples, Text
 from adaptive_middleware.config.keeping import Keeping, WorthFinishing
 from adaptive_middleware.config.stopping import OptimalStoppingPolicy, StoppingPolicy
+from adaptive_middleware.config.tools import Tools
 from adaptive_middleware.steps import Boundary
 
 
@@ -44,6 +45,7 @@ class BestOfN(Drawing):
     """Several whole samples; the best one is returned."""
 
     strategy: Literal["best-of-n"] = Field(description="Draw samples while the policy asks; return the best.")
+    tools: Tools = Field(default_factory=dict)
 
 
 class Stepwise(Drawing):
@@ -62,6 +64,7 @@ class Prune(Stepwise):
     strategy: Literal["prune"] = Field(
         description="As best-of-n, but answers are streamed, and dropped when not worth finishing."
     )
+    tools: Tools = Field(default_factory=dict)
 
 
 class FirstGood(Stepwise):

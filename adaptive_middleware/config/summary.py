@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from adaptive_middleware.config.build import Config
-from adaptive_middleware.config.build_strategy import max_samples
 from adaptive_middleware.config.calls import AnyVerifier, PythonVerifier, When
+from adaptive_middleware.config.checks import max_samples
 from adaptive_middleware.config.strategies import Beam, Drawing, Effort, PassThrough, PolicyRule
 
 
