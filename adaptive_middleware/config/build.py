@@ -17,6 +17,7 @@ from adaptive_middleware.config.tools import rules_of
 from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.ports import Calibrator, Scorer, Verifier
 from adaptive_middleware.rules import Rule
+from adaptive_middleware.verify.in_order import in_order
 from adaptive_middleware.verify.tool_schema import tool_schema
 
 
@@ -70,6 +71,7 @@ def _made(config: Config, path: KeyPath, spec: AnyVerifier) -> Verifier:
         verifier: Verifier = made(config.document, path, spec.target, spec.args, "verify")
         return verifier
     try:
-        return tool_schema()
+        first = tool_schema()
     except ConfigError as error:
         raise config.refused(path, error.message) from error
+    return first if spec.then is None else in_order((first, _made(config, (*path, "then"), spec.then)))

@@ -23,6 +23,9 @@ class ToolSchemaVerifier(Model):
     kind: Literal["tool-schema"] = Field(
         description="Check tool calls against the schemas of the tools that the request offers."
     )
+    then: PythonVerifier | None = Field(
+        None, description="Your own check of the answers that the schemas do not reject."
+    )
 
 
 AnyVerifier = Annotated[PythonVerifier | ToolSchemaVerifier, Field(discriminator="kind")]

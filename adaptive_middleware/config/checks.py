@@ -150,14 +150,15 @@ def _unused_prices(policy: Drawing, path: KeyPath) -> Iterator[tuple[KeyPath, st
 
 
 def _tools(policy: BestOfN | Prune, path: KeyPath, *, has_prm: bool) -> Iterator[tuple[KeyPath, str]]:
-    limit, checked = max_samples(policy), isinstance(policy.verifier, PythonVerifier)
+    limit, check = max_samples(policy), policy.verifier
+    passes = isinstance(check, PythonVerifier) or (check is not None and check.then is not None)
     for i, (name, tool) in enumerate(policy.tools.items()):
         place = (*path, "tools", name)
         if not tool.model_fields_set & {"target", "samples", "ignore"}:
             yield place, "says nothing; give target, samples or ignore"
         if tool.on_fail == "abstain" and tool.target is None:
             yield (*place, "on_fail"), "is 'abstain', but there is no target to miss; add target"
-        if tool.target is not None and not has_prm and not checked:
+        if tool.target is not None and not has_prm and not passes:
             yield (
                 (*place, "target"),
                 "needs a probability, which votes do not give; add 'prm', or a verifier of your own",

@@ -45,4 +45,6 @@ def _conditions(when: When) -> dict[str, object]:
 
 
 def _verifier(written: AnyVerifier) -> str:
-    return written.target if isinstance(written, PythonVerifier) else written.kind
+    if isinstance(written, PythonVerifier):
+        return written.target
+    return written.kind if written.then is None else f"{written.kind}, then {written.then.target}"

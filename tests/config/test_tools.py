@@ -25,6 +25,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "tools.md").read_text(encoding="utf
 ADD = {"name": "add", "parameters": {"properties": {"a": {"type": "integer"}}, "required": ["a"]}}
 
 
+CONTAINS = {"kind": "python", "target": "tests.config.parts:Contains", "args": {"word": "yes"}}
+
+
 def document(**keys: Any) -> dict[str, Any]:
     return {"version": 1, "policies": {"default": {"strategy": "best-of-n", **keys}}}
 
@@ -42,9 +45,26 @@ def test_calls_are_checked_against_the_tools_of_the_request() -> None:
     assert middleware.run(Request("?", tools=[ADD]), sampler).chosen == call("add", a=1)
 
 
-def test_the_summary_names_the_check() -> None:
-    shown: Any = summary(load(document(verifier={"kind": "tool-schema"})))
-    assert [rule["verifier"] for rule in shown["rules"]] == ["tool-schema"]
+def test_an_own_check_is_asked_about_the_calls_that_can_run() -> None:
+    document_ = document(policy={"kind": "fixed", "n": 3}, verifier={"kind": "tool-schema", "then": CONTAINS})
+    middleware = Middleware.from_config(document_)
+    script = [Answer(("yes",), tool_calls=call("sub").tool_calls), call("add", a=1), Answer(("yes",))]
+    outcome = middleware.run(Request("?", tools=[ADD]), ScriptedSampler(script))
+    assert outcome.chosen == script[2]
+    verdicts = [one.verdict.passed for one in outcome.considered if one.verdict is not None]
+    assert verdicts == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("verifier", "named"),
+    [
+        ({"kind": "tool-schema"}, "tool-schema"),
+        ({"kind": "tool-schema", "then": CONTAINS}, "tool-schema, then tests.config.parts:Contains"),
+    ],
+)
+def test_the_summary_names_the_check(verifier: Any, named: str) -> None:
+    shown: Any = summary(load(document(verifier=verifier)))
+    assert [rule["verifier"] for rule in shown["rules"]] == [named]
 
 
 def test_a_missing_library_is_reported_with_the_place_of_the_key(
@@ -150,7 +170,8 @@ def test_patterns_that_may_both_apply_are_no_contradiction() -> None:
     [
         (None, False),
         ({"kind": "tool-schema"}, False),
-        ({"kind": "python", "target": "tests.config.parts:Contains", "args": {"word": "x"}}, True),
+        (CONTAINS, True),
+        ({"kind": "tool-schema", "then": CONTAINS}, True),
     ],
 )
 def test_a_target_needs_something_that_gives_probabilities(verifier: Any, valid: bool) -> None:

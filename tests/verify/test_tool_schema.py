@@ -103,7 +103,12 @@ def test_every_fault_of_every_call_is_named() -> None:
 
 
 def test_empty_ids_are_no_ids() -> None:
-    calls = (ToolCall("ping", {}, ""), ToolCall("ping", {}, ""), ToolCall("ping", {}), ToolCall("ping", {}))
+    calls = (
+        ToolCall("ping", {}, ""),
+        ToolCall("ping", {}, ""),
+        ToolCall("ping", {}),
+        ToolCall("ping", {}, "1"),
+    )
     assert verdict(Path(tool_calls=calls), {"name": "ping", "parameters": {}}).passed is None
 
 
