@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adaptive_middleware.ports import Policy
@@ -18,7 +17,8 @@ class per_tool:
     that the call may draw, without it): as many at a time as `otherwise` asks for, at least one. A tool with
     `samples` alone gets exactly so many. Where an answer calls several tools, the largest draw of all is made;
     tools without a rule, and answers without calls, get what `otherwise` says. The first draw is a single sample, because
-    only an answer tells which tools are called.
+    only an answer tells which tools are called. Where the leading answer failed verification its call cannot be
+    returned in earnest: `samples` alone then ends nothing.
     """
 
     otherwise: Policy
@@ -30,8 +30,9 @@ class per_tool:
         more = decided.more if isinstance(decided, Decision) else decided
         if not state.drawn:
             return decided if more <= 1 else Decision(1, "the first sample says which tools are called")
-        names = _called(state)
-        ruled = [(name, rule) for name in names if (rule := _counting(name, self.rules)) is not None]
+        names, rejected = _called(state)
+        found = [(name, rule_of(name, self.rules)) for name in names]
+        ruled = [(name, rule) for name, rule in found if rule is not None and _counts(rule, rejected)]
         if not ruled:
             return decided
         needs = [_need(name, rule, state, more) for name, rule in ruled]
@@ -39,18 +40,18 @@ class per_tool:
         return decided if len(ruled) < len(names) and more > need.more else need
 
 
-def _called(state: State) -> list[str]:
-    """The names of the tools that the leading answer calls, each once."""
+def _called(state: State) -> tuple[list[str], bool]:
+    """The names of the tools that the leading answer calls, each once, and whether that answer failed verification."""
     if state.leader is None:
-        return []
-    calls = state.candidates[state.leader.index].path.tool_calls
-    return list(dict.fromkeys(call.name for call in calls))
+        return [], False
+    leading = state.candidates[state.leader.index]
+    names = dict.fromkeys(call.name for call in leading.path.tool_calls)
+    return list(names), leading.verdict is not None and leading.verdict.passed is False
 
 
-def _counting(name: str, rules: Sequence[ToolRule]) -> ToolRule | None:
-    """The tool's rule, where it says something about samples."""
-    rule = rule_of(name, rules)
-    return None if rule is None or (rule.target is None and rule.samples is None) else rule
+def _counts(rule: ToolRule, rejected: bool) -> bool:
+    """Whether the rule says how many samples are drawn."""
+    return rule.target is not None or (rule.samples is not None and not rejected)
 
 
 def _need(name: str, rule: ToolRule, state: State, more: int) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.policy import fixed, instance_adaptive, per_tool
 from adaptive_middleware.ports import Policy
 from adaptive_middleware.tool_rules import ToolRule
-from adaptive_middleware.types import Candidate, Choice, Decision, Path, State, ToolCall
+from adaptive_middleware.types import Candidate, Choice, Decision, Path, State, ToolCall, Verdict
 
 DEPLOY = ToolRule("deploy", target=0.97, on_fail="abstain")
 SEARCH = ToolRule("search", samples=1)
@@ -71,6 +72,20 @@ def test_what_the_called_tools_need_is_drawn(otherwise: Policy, at: State, more:
 def test_the_first_draw_is_one_sample(otherwise: Policy, more: int) -> None:
     nothing = State((), belief.uniform(), 16)
     assert asked(per_tool(otherwise, RULES), nothing) == more
+
+
+@pytest.mark.parametrize(
+    ("name", "otherwise", "more"), [("search", 9, 8), ("search", 1, 0), ("deploy", 1, 1), ("write_a", 2, 1)]
+)
+def test_a_rejected_call_is_not_enough_even_where_one_sample_would_be(
+    name: str, otherwise: int, more: int
+) -> None:
+    at = state(name, p=0.0)
+    rejected = replace(at.candidates[0], verdict=Verdict(passed=False))
+    assert asked(per_tool(fixed(otherwise), RULES), replace(at, candidates=(rejected,))) == more
+    undecided = replace(at.candidates[0], verdict=Verdict(None))
+    again = replace(at, candidates=(undecided,))
+    assert asked(per_tool(fixed(otherwise), RULES), again) == asked(per_tool(fixed(otherwise), RULES), at)
 
 
 def test_dropped_answers_count_and_without_a_leader_the_other_policy_decides() -> None:
