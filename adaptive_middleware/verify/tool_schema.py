@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.types import Path, Request, ToolCall, Verdict
@@ -46,15 +46,25 @@ class tool_schema:  # noqa: N801 - verifiers read as words
     def verify(self, request: Request, paths: Sequence[Path]) -> list[Verdict]:
         """One verdict per path; the detail of a wrong one says which call and why."""
         offered = offered_tools(request.tools)
-        return [_verdict(path, offered) for path in paths]
+        called = {call.name for path in paths for call in path.tool_calls}
+        checks = {
+            name: attempt(partial(_check, schema))
+            for name, schema in offered.schemas.items()
+            if schema is not None and name in called
+        }
+        return [_verdict(path, offered, checks) for path in paths]
 
 
-def _verdict(path: Path, offered: OfferedTools) -> Verdict:
+_Check: TypeAlias = Callable[[Mapping[str, object]], list[str]]
+"""Arguments -> what is wrong with them."""
+
+
+def _verdict(path: Path, offered: OfferedTools, checks: Mapping[str, _Check | Failed]) -> Verdict:
     if not path.tool_calls:
         return _without_calls(path)
     reasons, unknown = list(_shared_ids(path.tool_calls)), []
     for call in path.tool_calls:
-        found = attempt(partial(_faults, call, offered))
+        found = _faults(call, offered, checks.get(call.name))
         if isinstance(found, Failed):
             unknown.append(f"{call.name}: its schema cannot be used ({found.cause[:_SHOWN]})")
         else:
@@ -78,23 +88,30 @@ def _shared_ids(calls: Sequence[ToolCall]) -> Iterator[str]:
             yield f"{count} calls have the id {name!r}"
 
 
-def _faults(call: ToolCall, offered: OfferedTools) -> list[str]:
-    """What is wrong with a call; raises whatever a schema that cannot be used raises."""
-    if call.name not in offered.schemas:
-        known = ", ".join(offered.schemas)
-        return [f"there is no tool {call.name!r}; offered: {known}"] if offered.complete else []
-    schema = offered.schemas[call.name]
-    return [] if schema is None else [f"{call.name}: {fault}" for fault in _misfits(schema, call.arguments)]
+def _faults(call: ToolCall, offered: OfferedTools, check: _Check | Failed | None) -> list[str] | Failed:
+    """What is wrong with a call, or why its schema cannot say."""
+    if call.name not in offered.schemas and offered.complete:
+        return [f"there is no tool {call.name!r}; offered: {', '.join(offered.schemas)}"]
+    if check is None or isinstance(check, Failed):
+        return check or []
+    found = attempt(partial(check, call.arguments))
+    return found if isinstance(found, Failed) else [f"{call.name}: {fault}" for fault in found]
 
 
-def _misfits(schema: Mapping[str, object], arguments: Mapping[str, object]) -> list[str]:
+def _check(schema: Mapping[str, object]) -> _Check:
+    """The check of arguments against `schema`; raises whatever a schema raises that is none."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - an extra
     from jsonschema.validators import validator_for  # noqa: PLC0415 - an extra
     from referencing import Registry  # noqa: PLC0415 - comes with jsonschema
 
-    written, given = dict(schema), cast("Any", dict(arguments))
+    written = dict(schema)
     dialect = validator_for(written, default=Draft202012Validator)
     dialect.check_schema(written)
     # a registry of its own knows no other documents: with the default one, jsonschema fetches what `$ref` names
     checker = dialect(written, registry=Registry())
-    return sorted(f"{fault.json_path}: {fault.message[:_SHOWN]}" for fault in checker.iter_errors(given))
+
+    def check(arguments: Mapping[str, object]) -> list[str]:
+        faults = checker.iter_errors(cast("Any", dict(arguments)))
+        return sorted(f"{fault.json_path}: {fault.message[:_SHOWN]}" for fault in faults)
+
+    return check
