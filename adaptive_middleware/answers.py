@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from adaptive_middleware.normal import normal_answer
+from adaptive_middleware.tool_calls import canonical_calls
+from adaptive_middleware.tool_rules import ToolRule
 from adaptive_middleware.types import Path
 
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
@@ -30,8 +32,10 @@ _NEGATIVE = re.compile(r"(?:^|[\s(\[{=:$*,])-$")
 _WINDOW, _CLAUSE, _SHORT = 256, 500, 48
 
 
-def canonical_answer(path: Path) -> str | None:
+def canonical_answer(path: Path, rules: Sequence[ToolRule] = ()) -> str | None:
     r"""The answer of `path` in canonical form, or None when it has none.
+
+    An answer that calls tools says those calls (`canonical_calls`, with the `rules` of the tools) and nothing else.
 
     >>> canonical_answer(Path(("2 apples and 3 more. ", "So there are 5.0 apples.")))
     '5'
@@ -40,7 +44,7 @@ def canonical_answer(path: Path) -> str | None:
     >>> canonical_answer(Path(("I do not know.",)))
     """
     if path.tool_calls:
-        return _json([[call.name, dict(call.arguments)] for call in path.tool_calls])
+        return canonical_calls(path.tool_calls, rules)
     return text_answer(path.text)
 
 
@@ -149,7 +153,7 @@ def _json_answer(text: str) -> str | None:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _json_float(text: str) -> float | int:

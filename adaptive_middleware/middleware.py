@@ -26,6 +26,7 @@ from adaptive_middleware.ports import (
     Verifier,
 )
 from adaptive_middleware.rules import Rule
+from adaptive_middleware.strategies.careful import abstaining
 from adaptive_middleware.strategies.guards import fail_open, within
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.types import Outcome, Path, Request
@@ -157,6 +158,8 @@ def _guarded(rule: Rule, request: Request) -> Flow[Outcome]:
     flow = rule.strategy(request)
     if rule.strategy is not pass_through:
         flow = fail_open(flow, request)
+    if rule.tools:
+        flow = abstaining(flow, rule.tools)
     if request.deadline is not None or rule.tokens is not None:
         flow = within(flow, deadline=request.deadline, tokens=rule.tokens)
     return flow

@@ -12,10 +12,11 @@ def report(outcome: Outcome) -> dict[str, object] | None:
     without scores); `fixed_n` is what always drawing `max_samples` would have cost in completion
     tokens, estimated from the samples drawn. `dropped` are answers that were begun and not finished, `shown_from`
     the number of steps read before the answer was shown while it was written (None: it was not), `rung` the effort
-    that it was drawn with.
+    that it was drawn with. `abstained` says why tool calls were withheld (None: they were not); `chosen`, `p` and
+    `lower` are then those of the withheld answer. `rejected` says why a candidate failed verification.
     """
     unscored = outcome.choice is None or outcome.choice.probability is None
-    if outcome.limit == 1 and unscored and not outcome.degraded:
+    if outcome.limit == 1 and unscored and not outcome.degraded and outcome.abstained is None:
         return None
     return {
         "rule": outcome.rule,
@@ -24,6 +25,7 @@ def report(outcome: Outcome) -> dict[str, object] | None:
         "calibrated": outcome.calibrated,
         "question": _estimate(outcome.question),
         "rung": outcome.rung,
+        "abstained": outcome.abstained,
         "shown_from": outcome.shown_from,
         "samples": len(outcome.considered) + len(outcome.dropped) + len(outcome.failed),
         "max_samples": outcome.limit,
@@ -60,12 +62,13 @@ def fixed_cost(outcome: Outcome) -> int:
 
 
 def _candidate(candidate: Candidate) -> dict[str, object]:
-    scores = candidate.scores
+    scores, verdict = candidate.scores, candidate.verdict
     return {
         "answer": candidate.answer,
         "estimate": _estimate(candidate.estimate),
         "step_scores": None if scores is None else [round(value, 4) for value in scores.values],
-        "verified": None if candidate.verdict is None else candidate.verdict.passed,
+        "verified": None if verdict is None else verdict.passed,
+        "rejected": verdict.detail if verdict is not None and verdict.passed is False else None,
         "completion_tokens": candidate.path.usage.completion_tokens,
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from adaptive_middleware.effects import Strategy
 from adaptive_middleware.steps import Boundary
 from adaptive_middleware.strategies.pass_through import pass_through
+from adaptive_middleware.tool_rules import ToolRule
 from adaptive_middleware.types import Request
 
 
@@ -21,7 +22,8 @@ class Rule:
     """A named policy for the calls that `when` accepts, with its per-call limits.
 
     `seconds` is wall-clock time from the start of the call, `tokens` counts completion tokens of all
-    samples; None means no limit. `boundary` says where a step of a streamed answer ends.
+    samples; None means no limit. `boundary` says where a step of a streamed answer ends. Calls of `tools` that
+    miss their target are withheld, where their rule says so; `strategies.careful` draws for them.
     """
 
     name: str
@@ -30,8 +32,10 @@ class Rule:
     seconds: float | None = None
     tokens: int | None = None
     boundary: Boundary = "auto"
+    tools: tuple[ToolRule, ...] = ()
 
     @property
     def passes_through(self) -> bool:
         """Whether this rule leaves calls exactly as they are."""
-        return self.strategy is pass_through and self.seconds is None and self.tokens is None
+        unlimited = self.seconds is None and self.tokens is None
+        return self.strategy is pass_through and unlimited and not self.tools

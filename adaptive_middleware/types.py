@@ -223,6 +223,7 @@ class Outcome:
     it asked for (empty when all went well); `failed` are samples that ended in an error, `dropped` answers that
     were begun and not finished. `shown_from` is the number of steps that were read before the answer was shown
     while it was written; None where it was returned whole. `rung` names the effort that the answer was drawn with.
+    `abstained` says why the tool calls of `choice` were withheld: `chosen` then says so in words, and calls nothing.
     """
 
     chosen: Path
@@ -240,3 +241,4 @@ class Outcome:
     dropped: tuple[Candidate, ...] = ()
     shown_from: int | None = None
     rung: str | None = None
+    abstained: str | None = None

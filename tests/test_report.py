@@ -7,7 +7,7 @@ from adaptive_middleware.strategies.effort import Rung, effort
 from adaptive_middleware.strategies.first_good import first_good
 from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.testing import ScriptedSampler, ScriptedStreamer, TableScorer, answer
-from adaptive_middleware.types import Candidate, Outcome, Path
+from adaptive_middleware.types import Candidate, Outcome, Path, Verdict
 
 REQUEST = Request("What is 2 + 2?")
 
@@ -50,9 +50,20 @@ def test_the_report_explains_the_decision_in_plain_json() -> None:
             "estimate": {"mean": 0.97, "lower": 0.97, "upper": 0.97},
             "step_scores": [0.97, 0.97],
             "verified": None,
+            "rejected": None,
             "completion_tokens": 10,
         }
     ]
+
+
+def test_a_candidate_that_failed_its_check_says_why() -> None:
+    failed = Candidate(answer("5"), verdict=Verdict(passed=False, detail="not 4"))
+    unsure = Candidate(answer("4"), verdict=Verdict(None, "no opinion"))
+    told = report(Outcome(answer("4"), considered=(failed, unsure), degraded=("x",)))
+    assert told is not None
+    shown = told["candidates"]
+    assert isinstance(shown, list)
+    assert [(one["verified"], one["rejected"]) for one in shown] == [(False, "not 4"), (None, None)]
 
 
 def test_a_vote_reports_no_probability_and_its_ties() -> None:

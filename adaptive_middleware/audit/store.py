@@ -93,6 +93,7 @@ class _Line(_Part):
     p: _Probability | None = None
     calibrated: bool = False
     selected_by: str | None = None
+    abstained: str | None = None
     chosen: Annotated[int, Field(ge=0)] | None = None
     candidates: tuple[_Candidate, ...] = ()
     id: int | str | None = None
@@ -111,10 +112,8 @@ def _call(place: str, line: bytes, *, last: bool) -> Call | str:
         return "its outcome ('correct') is not known"
     if found.p is None:
         return "no probability was reported (decided by votes)"
-    if found.selected_by in _VERIFIED:
-        return "the answer was verified, so its probability is not the calibration's"
-    if not found.calibrated:
-        return "its scores were not calibrated"
+    if why := _foreign(found):
+        return why
     candidates = [] if found.chosen is None else found.candidates[found.chosen : found.chosen + 1]
     chosen = next(iter(candidates), _Candidate())
     return Call(
@@ -126,6 +125,15 @@ def _call(place: str, line: bytes, *, last: bool) -> Call | str:
         chosen.step_scores or None,
         chosen.completion_tokens,
     )
+
+
+def _foreign(found: _Line) -> str | None:
+    """Why the reported probability is not the calibration's for what was returned; None where it is."""
+    if found.abstained is not None:
+        return "its tool calls were withheld, so its probability is not that of what was returned"
+    if found.selected_by in _VERIFIED:
+        return "the answer was verified, so its probability is not the calibration's"
+    return None if found.calibrated else "its scores were not calibrated"
 
 
 def _refused(place: str, error: ValidationError) -> RecordingError:

@@ -99,13 +99,15 @@ def _rule(rule: Mapping[str, Any]) -> str:
         parts += [_kind(rule["policy"]), f"at most {rule['max_samples']} samples", f"select {rule['select']}"]
     parts += [f"{key} {_shown(value)}" for key, value in rule.items() if key not in _SHOWN_APART]
     parts += [f"verifier {rule['verifier']}"] if rule.get("verifier") else []
+    parts += [f"tools {_tools(rule['tools'])}"] if rule.get("tools") else []
     parts += [f"{rule['tokens']} tokens a call"] if rule["tokens"] else []
     parts += [f"{rule['seconds']:g} s a call"] if rule["seconds"] else []
     return f"{rule['name']} ({' and '.join(calls) or 'all other calls'}): {', '.join(parts)}"
 
 
 _SHOWN_APART = frozenset({
-    "name", "when", "strategy", "tokens", "seconds", "policy", "max_samples", "select", "score_question", "verifier"
+    "name", "when", "strategy", "tokens", "seconds", "policy", "max_samples", "select", "score_question", "verifier",
+    "tools",
 })  # fmt: skip
 
 
@@ -113,6 +115,10 @@ def _shown(value: object) -> str:
     if isinstance(value, list):
         return " / ".join(_kind(each, "name") for each in value)
     return _kind(value) if isinstance(value, dict) else str(value)
+
+
+def _tools(tools: Mapping[str, Any]) -> str:
+    return " / ".join(_kind({"kind": name, **rule}) for name, rule in tools.items())
 
 
 def _kind(part: Mapping[str, Any], called: str = "kind") -> str:

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 
 from adaptive_middleware.config.build_scorer import calibrator_of, scorer_of
 from adaptive_middleware.config.build_strategy import strategy_of
+from adaptive_middleware.config.calls import AnyVerifier, PythonVerifier
 from adaptive_middleware.config.dispatch import VerifierOfRule, conditions
+from adaptive_middleware.config.document import KeyPath
 from adaptive_middleware.config.factory import made
 from adaptive_middleware.config.given import Given
-from adaptive_middleware.config.strategies import Beam, Drawing, Effort, PassThrough, Stepwise
+from adaptive_middleware.config.strategies import Beam, BestOfN, Drawing, Effort, PassThrough, Prune, Stepwise
+from adaptive_middleware.config.tools import rules_of
+from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.ports import Calibrator, Scorer, Verifier
 from adaptive_middleware.rules import Rule
+from adaptive_middleware.verify.in_order import in_order
+from adaptive_middleware.verify.tool_schema import tool_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +52,26 @@ def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrato
     strategy = strategy_of(config, name, policy, scorer, calibrate)
     limits = config.limits(policy)
     boundary = policy.steps if isinstance(policy, (Stepwise, Beam)) else "auto"
-    return Rule(name, strategy, conditions(policy.when), limits.seconds, limits.tokens, boundary)
+    tools = rules_of(policy.tools) if isinstance(policy, (BestOfN, Prune)) else ()
+    return Rule(name, strategy, conditions(policy.when), limits.seconds, limits.tokens, boundary, tools)
 
 
 def _verifier(config: Config, rules: Sequence[Rule]) -> Verifier | None:
     verifiers: dict[str, Verifier] = {}
     for name, policy in config.settings.policies.items():
         if isinstance(policy, (Drawing, Beam, Effort)) and policy.verifier is not None:
-            spec = policy.verifier
-            path = ("policies", name, "verifier")
-            verifiers[name] = made(config.document, path, spec.target, spec.args, "verify")
+            verifiers[name] = _made(config, ("policies", name, "verifier"), policy.verifier)
     if len(verifiers) < 2:
         return next(iter(verifiers.values()), None)
     return VerifierOfRule(tuple((rule.when, verifiers.get(rule.name)) for rule in rules))
+
+
+def _made(config: Config, path: KeyPath, spec: AnyVerifier) -> Verifier:
+    if isinstance(spec, PythonVerifier):
+        verifier: Verifier = made(config.document, path, spec.target, spec.args, "verify")
+        return verifier
+    try:
+        first = tool_schema()
+    except ConfigError as error:
+        raise config.refused(path, error.message) from error
+    return first if spec.then is None else in_order((first, _made(config, (*path, "then"), spec.then)))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from adaptive_middleware.config.checks import MAX_SAMPLES, wanted
+from adaptive_middleware.config.checks import max_samples
 from adaptive_middleware.config.document import KeyPath
 from adaptive_middleware.config.factory import made
 from adaptive_middleware.config.fields import Model
@@ -32,6 +32,7 @@ from adaptive_middleware.config.strategies import (
     PolicyRule,
     Prune,
 )
+from adaptive_middleware.config.tools import rules_of
 from adaptive_middleware.effects import Strategy
 from adaptive_middleware.policy import (
     Prices,
@@ -48,6 +49,7 @@ from adaptive_middleware.policy import (
 from adaptive_middleware.ports import Calibrator, Keep, Policy, Scorer
 from adaptive_middleware.strategies.beam import beam
 from adaptive_middleware.strategies.best_of_n import best_of_n
+from adaptive_middleware.strategies.careful import careful
 from adaptive_middleware.strategies.effort import Rung, effort
 from adaptive_middleware.strategies.first_good import first_good
 from adaptive_middleware.strategies.pass_through import pass_through
@@ -69,12 +71,14 @@ def strategy_of(
         case PassThrough():
             return pass_through
         case BestOfN():
-            return best_of_n(**_drawing(config, name, policy, calibrate), score=scorer is not None)
+            plain = best_of_n(**_drawing(config, name, policy, calibrate), score=scorer is not None)
+            return careful(plain, rules_of(policy.tools)) if policy.tools else plain
         case FirstGood():
             return _first_good(config, name, policy, calibrate)
         case Prune(keep=keep):
             kept = _keep(config, ("policies", name, "keep"), keep)
-            return prune(**_drawing(config, name, policy, calibrate), keep=kept)
+            pruned = prune(**_drawing(config, name, policy, calibrate), keep=kept)
+            return careful(pruned, rules_of(policy.tools)) if policy.tools else pruned
         case Beam():
             own = policy.model_dump(exclude={"strategy", "when", "budget", "verifier", "steps"})
             return beam(**own, calibrate=calibrate, verify=policy.verifier is not None)
@@ -114,11 +118,6 @@ def _effort(policy: Effort, calibrate: Calibrator) -> effort:
         calibrate=calibrate,
         verify=policy.verifier is not None,
     )
-
-
-def max_samples(policy: Drawing) -> int:
-    """The most samples of one call: as written, else what the stopping policy names itself, else 16."""
-    return policy.max_samples or wanted(policy)[0] or MAX_SAMPLES
 
 
 def _policy(config: Given, path: KeyPath, rule: Drawing, limit: int) -> Policy:

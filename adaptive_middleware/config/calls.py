@@ -17,6 +17,20 @@ class PythonVerifier(Model):
     args: Arguments = Field(default_factory=dict, description=ARGS)
 
 
+class ToolSchemaVerifier(Model):
+    """Tool calls against the schemas of the request's tools: a call that cannot run never wins."""
+
+    kind: Literal["tool-schema"] = Field(
+        description="Check tool calls against the schemas of the tools that the request offers."
+    )
+    then: PythonVerifier | None = Field(
+        None, description="Your own check of the answers that the schemas do not reject."
+    )
+
+
+AnyVerifier = Annotated[PythonVerifier | ToolSchemaVerifier, Field(discriminator="kind")]
+
+
 class When(Model):
     """Which calls a policy is for: all given conditions must hold."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from itertools import pairwise
 
-from adaptive_middleware.config.calls import When
+from adaptive_middleware.config.calls import PythonVerifier, When
 from adaptive_middleware.config.document import Document, KeyPath, Problem, dotted
 from adaptive_middleware.config.prms import TransformersPrm
 from adaptive_middleware.config.problems import nearest
@@ -25,6 +26,7 @@ from adaptive_middleware.config.strategies import (
     FirstGood,
     PassThrough,
     PolicyRule,
+    Prune,
 )
 
 MAX_SAMPLES = 16
@@ -62,14 +64,8 @@ def contradictions(document: Document, settings: Settings) -> list[Problem]:
             found += _beam(policy, path)
         if isinstance(policy, Effort):
             found += _effort(policy, path)
-        if (
-            isinstance(policy, FirstGood)
-            and policy.otherwise != "prune"
-            and "keep" in policy.model_fields_set
-        ):
-            found.append(((*path, "keep"), "is given, but 'otherwise' is not 'prune'; remove one of them"))
         if isinstance(policy, Drawing):
-            found += [*_limits(policy, path), *_unused_prior(policy, path), *_unused_prices(policy, path)]
+            found += _drawing(policy, path, has_prm=prm is not None)
     return [Problem(f"{dotted(path)} {message}", path, document.at(path)) for path, message in found]
 
 
@@ -119,9 +115,19 @@ def _effort(policy: Effort, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
         yield (*path, "attempts"), "is given, but without 'target' no attempt is followed by another; add it"
 
 
+def _drawing(policy: Drawing, path: KeyPath, *, has_prm: bool) -> Iterator[tuple[KeyPath, str]]:
+    yield from _limits(policy, path)
+    yield from _unused_prior(policy, path)
+    yield from _unused_prices(policy, path)
+    if isinstance(policy, (BestOfN, Prune)):
+        yield from _tools(policy, path, has_prm=has_prm)
+    if isinstance(policy, FirstGood) and policy.otherwise != "prune" and "keep" in policy.model_fields_set:
+        yield (*path, "keep"), "is given, but 'otherwise' is not 'prune'; remove one of them"
+
+
 def _limits(policy: Drawing, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     asked, key = _least(policy)
-    limit = policy.max_samples or wanted(policy)[0] or MAX_SAMPLES
+    limit = max_samples(policy)
     if asked > limit:
         more = f"is {asked}, more than max_samples ({limit}) allows; lower it, or raise max_samples"
         yield (*path, "policy", key), more
@@ -143,6 +149,35 @@ def _unused_prices(policy: Drawing, path: KeyPath) -> Iterator[tuple[KeyPath, st
         yield (*path, "policy", "prices"), message
 
 
+def _tools(policy: BestOfN | Prune, path: KeyPath, *, has_prm: bool) -> Iterator[tuple[KeyPath, str]]:
+    limit, check = max_samples(policy), policy.verifier
+    passes = isinstance(check, PythonVerifier) or (check is not None and check.then is not None)
+    for i, (name, tool) in enumerate(policy.tools.items()):
+        place = (*path, "tools", name)
+        if not tool.model_fields_set & {"target", "samples", "ignore"}:
+            yield place, "says nothing; give target, samples or ignore"
+        if tool.on_fail == "abstain" and tool.target is None:
+            yield (*place, "on_fail"), "is 'abstain', but there is no target to miss; add target"
+        if tool.target is not None and not has_prm and not passes:
+            yield (
+                (*place, "target"),
+                "needs a probability, which votes do not give; add 'prm', or a verifier of your own",
+            )
+        if tool.samples is not None and tool.samples > limit:
+            more = (
+                f"is {tool.samples}, more than max_samples ({limit}) allows; lower it, or raise max_samples"
+            )
+            yield (*place, "samples"), more
+        if earlier := next((each for each in list(policy.tools)[:i] if _takes(each, name)), None):
+            yield place, f"never applies: {earlier!r} above takes all of these tools"
+
+
+def _takes(general: str, special: str) -> bool:
+    """Whether every name that fits the pattern `special` fits `general`; False where that is not easily seen."""
+    easy = not set(special) & set("*?[") or not set(general) & set("?[")
+    return easy and fnmatchcase(special, general)
+
+
 def _least(policy: Drawing) -> tuple[int, str]:
     """The number of samples without which the stopping policy cannot do what it says, and its key."""
     match policy.policy:
@@ -153,6 +188,11 @@ def _least(policy: Drawing) -> tuple[int, str]:
         case _:
             asked, key = wanted(policy)
             return asked or 0, key
+
+
+def max_samples(policy: Drawing) -> int:
+    """The most samples of one call: as written, else what the stopping policy names itself, else 16."""
+    return policy.max_samples or wanted(policy)[0] or MAX_SAMPLES
 
 
 def wanted(policy: Drawing) -> tuple[int | None, str]:

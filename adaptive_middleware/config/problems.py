@@ -74,12 +74,9 @@ def nearest(word: str, known: Sequence[str]) -> str:
 def _problem(document: Document, schema: Mapping[str, Any], error: ErrorDetails) -> Problem:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "string_too_short" and error["loc"][-1] == "[key]":
-        inside = error["loc"][:-2]
-        return Problem(
-            f"a name in {dotted(inside)} is empty; write one",
-            inside,
-            document.at(error["loc"][:-1], key=True),
-        )
+        inside = tuple(part for part, is_tag in _steps(schema, error["loc"][:-2]) if not is_tag)
+        place = document.at((*inside, error["loc"][-2]), key=True)
+        return Problem(f"a name in {dotted(inside)} is empty; write one", inside, place)
     path = tuple(part for part, is_tag in _steps(schema, error["loc"]) if not is_tag)
     if kind == "extra_forbidden":
         return _unknown(document, schema, error, path)

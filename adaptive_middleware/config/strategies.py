@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from adaptive_middleware.config.calls import AnyPolicy, PythonVerifier
+from adaptive_middleware.config.calls import AnyPolicy, AnyVerifier
 from adaptive_middleware.config.fields import Arguments, Model, Probability, Samples, Text
 from adaptive_middleware.config.keeping import Keeping, WorthFinishing
 from adaptive_middleware.config.stopping import OptimalStoppingPolicy, StoppingPolicy
+from adaptive_middleware.config.tools import Tools
 from adaptive_middleware.steps import Boundary
 
 
@@ -37,13 +38,14 @@ class Drawing(AnyPolicy):
     score_question: bool = Field(
         True, description="Score the question alone first, to know how hard it is before the first sample."
     )
-    verifier: PythonVerifier | None = Field(None, description="Exact check of every sample.")
+    verifier: AnyVerifier | None = Field(None, description="Exact check of every sample.")
 
 
 class BestOfN(Drawing):
     """Several whole samples; the best one is returned."""
 
     strategy: Literal["best-of-n"] = Field(description="Draw samples while the policy asks; return the best.")
+    tools: Tools = Field(default_factory=dict)
 
 
 class Stepwise(Drawing):
@@ -62,6 +64,7 @@ class Prune(Stepwise):
     strategy: Literal["prune"] = Field(
         description="As best-of-n, but answers are streamed, and dropped when not worth finishing."
     )
+    tools: Tools = Field(default_factory=dict)
 
 
 class FirstGood(Stepwise):
@@ -122,7 +125,7 @@ class Effort(AnyPolicy):
     default: Text | None = Field(
         None, description="Name of the rung for calls without an estimate; the middle one when absent."
     )
-    verifier: PythonVerifier | None = Field(None, description="Exact check of every answer.")
+    verifier: AnyVerifier | None = Field(None, description="Exact check of every answer.")
 
 
 class Beam(AnyPolicy):
@@ -142,7 +145,7 @@ class Beam(AnyPolicy):
     max_steps: Samples = Field(40, description="Most steps of one answer.")
     every: Samples = Field(1, description="Steps between two looks of the process reward model.")
     score_question: bool = Field(True, description="Score the question alone first, for the report.")
-    verifier: PythonVerifier | None = Field(None, description="Exact check of every finished answer.")
+    verifier: AnyVerifier | None = Field(None, description="Exact check of every finished answer.")
     steps: Boundary = Field("auto", description="Where a step of an answer ends.")
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from adaptive_middleware.config.build import Config
-from adaptive_middleware.config.build_strategy import max_samples
-from adaptive_middleware.config.calls import When
+from adaptive_middleware.config.calls import AnyVerifier, PythonVerifier, When
+from adaptive_middleware.config.checks import max_samples
 from adaptive_middleware.config.strategies import Beam, Drawing, Effort, PassThrough, PolicyRule
 
 
@@ -32,7 +32,7 @@ def _rule(config: Config, name: str, policy: PolicyRule) -> dict[str, object]:
     }
     if isinstance(policy, (Drawing, Beam, Effort)):
         rule |= policy.model_dump(mode="json", exclude_none=True, exclude={"when", "budget"})
-        rule["verifier"] = None if policy.verifier is None else policy.verifier.target
+        rule["verifier"] = None if policy.verifier is None else _verifier(policy.verifier)
     if isinstance(policy, (Drawing, Beam)):
         rule["score_question"] = policy.score_question and config.settings.prm is not None
     if isinstance(policy, Drawing):
@@ -42,3 +42,9 @@ def _rule(config: Config, name: str, policy: PolicyRule) -> dict[str, object]:
 
 def _conditions(when: When) -> dict[str, object]:
     return when.model_dump(mode="json", exclude_none=True)
+
+
+def _verifier(written: AnyVerifier) -> str:
+    if isinstance(written, PythonVerifier):
+        return written.target
+    return written.kind if written.then is None else f"{written.kind}, then {written.then.target}"

@@ -12,6 +12,7 @@ from adaptive_middleware.policy.dominated import dominated
 from adaptive_middleware.policy.early_stopping import early_stopping
 from adaptive_middleware.policy.fixed import fixed
 from adaptive_middleware.policy.gain import gain
+from adaptive_middleware.policy.per_tool import per_tool
 from adaptive_middleware.policy.prices import Prices, draw_cost
 from adaptive_middleware.policy.pruning import worth_finishing
 from adaptive_middleware.policy.score_distribution import samples_to_exceed, score_distribution
@@ -30,6 +31,7 @@ __all__ = [
     "instance_adaptive",
     "optimal_stopping",
     "overtaken",
+    "per_tool",
     "samples_needed",
     "samples_to_exceed",
     "score_distribution",

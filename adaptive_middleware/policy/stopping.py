@@ -63,7 +63,8 @@ class optimal_stopping:
         return Decision(self._window(state, p, sharpness), because, numbers)
 
     def _sharpness(self, state: State) -> float:
-        checked = bool(state.candidates) and all(one.verdict is not None for one in state.candidates)
+        verdicts = [one.verdict for one in state.candidates]
+        checked = bool(verdicts) and all(one is not None and one.passed is not None for one in verdicts)
         return inf if checked else self.sharpness
 
     def _price(self, state: State) -> float:

@@ -10,6 +10,7 @@ from adaptive_middleware.effects import Flow, Score, Verify
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.ports import Calibrator
 from adaptive_middleware.strategies.select import Selection, votes
+from adaptive_middleware.tool_calls import read_answer
 from adaptive_middleware.types import (
     Candidate,
     Decision,
@@ -86,11 +87,15 @@ class Judging:
     def candidates(
         self, request: Request, paths: Sequence[Path], notes: Notes, *, partial: bool = False
     ) -> Flow[list[Candidate]]:
-        """The paths with scores, estimates, canonical answers and verdicts; `partial` ones are only scored."""
+        """The paths with scores, estimates, canonical answers and verdicts; `partial` ones are only scored.
+
+        Tool calls are scored as the last step of their answer.
+        """
         scores: dict[int, StepScores] = {}
-        with_text = [i for i, path in enumerate(paths) if path.text.strip()] if self.score else []
+        read = [read_answer(path) for path in paths]
+        with_text = [i for i, path in enumerate(read) if path.text.strip()] if self.score else []
         if with_text:
-            answers = yield from Score(request, tuple(paths[i] for i in with_text))
+            answers = yield from Score(request, tuple(read[i] for i in with_text))
             scores = dict(zip(with_text, answers, strict=True))
         verdicts: Sequence[Verdict | None] = [None] * len(paths)
         if self.verify and paths and not partial:
@@ -99,7 +104,7 @@ class Judging:
             Candidate(
                 path,
                 scores.get(i),
-                notes.estimate(self.calibrate, path, scores[i]) if i in scores else None,
+                notes.estimate(self.calibrate, read[i], scores[i]) if i in scores else None,
                 None if partial else self.answer(path),
                 verdict,
             )

@@ -55,10 +55,11 @@ class counted_vote:  # noqa: N801 - reads as a word, like the policies
 
 
 def votes(candidates: Sequence[Candidate]) -> tuple[int, ...]:
-    """Counts of canonical answers, largest first; candidates without an answer are left out."""
+    """Counts of canonical answers, largest first; candidates without an answer or that failed verification are left out."""
     counts: dict[str, int] = {}
     for candidate in candidates:
-        if candidate.answer is not None:
+        failed = candidate.verdict is not None and candidate.verdict.passed is False
+        if candidate.answer is not None and not failed:
             counts[candidate.answer] = counts.get(candidate.answer, 0) + 1
     return tuple(sorted(counts.values(), reverse=True))
 

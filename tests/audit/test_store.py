@@ -123,6 +123,7 @@ def test_what_says_nothing_of_the_calibration_is_left_out_and_counted(tmp_path: 
         line(p=None),
         line(selected_by="verified"),
         line(calibrated=False),
+        line(abstained="deploy must be right with probability 0.97"),
     ]
     found = read_store(written(tmp_path / "s.jsonl", line(), *silent))
     assert len(found.calls) == 1
@@ -131,6 +132,7 @@ def test_what_says_nothing_of_the_calibration_is_left_out_and_counted(tmp_path: 
         "1 line left out: no probability was reported (decided by votes)",
         "1 line left out: the answer was verified, so its probability is not the calibration's",
         "1 line left out: its scores were not calibrated",
+        "1 line left out: its tool calls were withheld, so its probability is not that of what was returned",
     )
 
 

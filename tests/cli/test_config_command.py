@@ -83,7 +83,20 @@ def test_check_as_json_says_the_same(good: str) -> None:
         "select": "majority",
         "score_question": True,
         "verifier": "tests.config.parts:Contains",
+        "tools": {},
     }
+
+
+def test_rules_of_tools_are_shown(tmp_path: Path) -> None:
+    tools = "{deploy: {target: 0.97, on_fail: abstain}, 'get_*': {samples: 1}}"
+    (tmp_path / "a.yaml").write_text(
+        f"version: 1\nprm: {{kind: lab}}\npolicies: {{default: {{strategy: best-of-n, tools: {tools}}}}}\n"
+    )
+    status, shown, _ = ran("check", str(tmp_path / "a.yaml"))
+    assert status == 0
+    assert shown.splitlines()[1].endswith(
+        "select argmax, tools deploy(target=0.97, on_fail=abstain) / get_*(samples=1, on_fail=return)"
+    )
 
 
 def test_a_configuration_that_only_passes_through_is_shown_too(tmp_path: Path) -> None:

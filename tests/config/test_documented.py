@@ -12,13 +12,23 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from adaptive_middleware.config import calls, json_schema, keeping, load, prms, schema, stopping, strategies
+from adaptive_middleware.config import (
+    calls,
+    json_schema,
+    keeping,
+    load,
+    prms,
+    schema,
+    stopping,
+    strategies,
+    tools,
+)
 from adaptive_middleware.errors import ConfigError
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 MODELS = [
     model
-    for module in (calls, keeping, prms, schema, stopping, strategies)
+    for module in (calls, keeping, prms, schema, stopping, strategies, tools)
     for model in vars(module).values()
     if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == module.__name__
 ]
@@ -148,6 +158,18 @@ VERDICTS: list[tuple[dict[str, Any], bool]] = [
         True,
     ),
     ({"version": 1, "policies": {"default": {**BEST, "select": "vote"}}}, False),
+    (lab(strategy="best-of-n", tools={"deploy": {"target": 0.97, "on_fail": "abstain"}}), True),
+    (lab(strategy="prune", tools={"search": {"samples": 1, "ignore": ["why"]}}), True),
+    (lab(strategy="first-good", tools={"search": {"samples": 1}}), False),
+    (lab(strategy="best-of-n", tools={"search": {"samples": 0}}), False),
+    (lab(strategy="best-of-n", tools={"deploy": {"target": 1}}), False),
+    (lab(strategy="best-of-n", tools={"deploy": {"target": 0.9, "on_fail": "ask"}}), False),
+    (lab(strategy="best-of-n", tools={"search": {"ignore": []}}), False),
+    (lab(strategy="best-of-n", tools={"": {"samples": 1}}), False),
+    (lab(strategy="best-of-n", tools=["search"]), False),
+    (lab(strategy="best-of-n", tools={"search": 1}), False),
+    (lab(strategy="best-of-n", verifier={"kind": "tool-schema"}), True),
+    (lab(strategy="best-of-n", verifier={"kind": "tool-schema", "target": "a:b"}), False),
     ({"version": 1, "policies": {"a": {**BEST, "when": {"tags": ["x"], "model": "o*"}}}}, True),
     ({"version": 1, "policies": {"a": {**BEST, "when": {"tags": []}}}}, False),
     ({"version": 1, "policies": {"default": {"strategy": "pass-through", "select": "argmax"}}}, False),

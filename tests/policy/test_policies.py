@@ -171,6 +171,13 @@ def test_verified_samples_are_a_perfect_judge() -> None:
     assert optimal_stopping(sharpness=0.1)(failed).numbers["gain"] == pytest.approx(0.3)
 
 
+def test_verdicts_that_could_not_tell_are_no_judge_at_all() -> None:
+    scored = state(1, leader=0.4, belief=certain(0.3))
+    undecided = replace(scored, candidates=(Candidate(answer("5"), verdict=Verdict(None)),))
+    policy = optimal_stopping(sharpness=0.1)
+    assert policy(undecided).numbers["gain"] == policy(scored).numbers["gain"]
+
+
 @given(leader=st.floats(0, 0.95), chance=PROBABILITY, base=st.floats(0.02, 0.98), sharpness=st.floats(0.2, 3))
 @settings(max_examples=30)
 def test_gain_is_the_expected_improvement_under_signal_detection(

@@ -133,6 +133,16 @@ def test_a_tool_call_without_text_is_a_full_candidate() -> None:
     assert outcome.degraded == ()
 
 
+def test_tool_calls_are_scored_and_the_better_call_is_chosen() -> None:
+    wrong, right = (Path(tool_calls=(ToolCall("search", {"q": q}),)) for q in ("x", "y"))
+    scorer = TableScorer(lambda path: [0.9 if '"y"' in path.text else 0.2] * max(len(path.steps), 1))
+    outcome = run(best_of_n(fixed(2))(REQUEST), Ports(ScriptedSampler([wrong, right]), scorer))
+    assert outcome.chosen is right
+    assert [path.text for path in scorer.seen[1]] == ['search({"q": "x"})', 'search({"q": "y"})']
+    assert outcome.choice is not None
+    assert outcome.choice.probability == 0.9
+
+
 def nan_for_five(path: Path) -> Sequence[float]:
     return [float("nan")] if path.text == "5" else [0.3]
 

@@ -148,6 +148,11 @@ def test_a_verified_answer_needs_no_counting() -> None:
     assert chosen == Choice(1, 1.0, "verified")
 
 
+def test_answers_that_failed_verification_have_no_vote() -> None:
+    pool = [candidate("a", passed=False), candidate("a", passed=False), candidate("b", verified=True)]
+    assert votes(pool) == (1,)
+
+
 def test_optimal_stopping_stops_at_a_target_that_votes_reach() -> None:
     agreeing = counted_vote(lambda counts: counts[0] / (sum(counts) + 1))
     strategy = best_of_n(optimal_stopping(target=0.74), score=False, select=agreeing)

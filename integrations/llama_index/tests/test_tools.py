@@ -11,7 +11,7 @@ from llama_index.core.llms.mock import MockFunctionCallingLLM, MockLLM
 from llama_index.core.tools import FunctionTool
 from llama_index.core.tools.types import BaseTool
 
-from adaptive_middleware import Middleware
+from adaptive_middleware import Middleware, best_of_n, fixed
 from adaptive_middleware.errors import ConfigError
 from llama_index_adaptive import AdaptiveLLM
 
@@ -46,11 +46,13 @@ async def test_every_tool_entry_point_calls_the_tool(
     assert all(call["messages"][-1].content == "1 + 2?" for call in model.calls)
 
 
-async def test_agreeing_tool_calls_win_over_a_lone_one_when_none_has_text_to_score(
-    best_of: Callable[[int], Middleware], script: Any, calls: Callable[..., ChatMessage]
+async def test_agreeing_tool_calls_win_over_a_lone_one_when_none_is_scored(
+    script: Any, calls: Callable[..., ChatMessage]
 ) -> None:
     model = script([calls("add", a=9, b=9), calls("add", a=1, b=2), calls("add", b=2, a=1)] * 4)
-    llm = AdaptiveLLM(llm=model.model(), middleware=best_of(3), max_concurrency=1)
+    llm = AdaptiveLLM(
+        llm=model.model(), middleware=Middleware(best_of_n(fixed(3), score=False)), max_concurrency=1
+    )
     for response in await every_response(llm):
         (selection,) = llm.get_tool_calls_from_response(response)
         assert selection.tool_kwargs == {"a": 1, "b": 2}
