@@ -217,7 +217,11 @@ def test_tokens_of_a_choice_are_counted_where_they_are_given_and_shared_out_wher
 def test_a_server_that_limits_n_is_asked_for_half_as_many_until_it_takes_them(
     serve: Callable[..., Scripted],
 ) -> None:
-    refused: Any = (400, {}, {"error": {"message": "Field 'n': Value must be between 1 <= value <= 2, but got 5"}})
+    refused: Any = (
+        400,
+        {},
+        {"error": {"message": "Field 'n': Value must be between 1 <= value <= 2, but got 5"}},
+    )
     two = {"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}] * 2, "usage": {}}
     scripted = serve(refused, two)
     paths = OpenAISampler(Endpoint(scripted.url, "m")).sample(ASKED, 5)
