@@ -16,6 +16,7 @@ from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.globals import set_llm_cache
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
@@ -477,3 +478,22 @@ def test_the_package_needs_langchain_core_alone() -> None:
     assert done.stdout.strip() == "AdaptiveComputeMiddleware needs langchain: pip install 'langchain>=1.4'"
     with pytest.raises(AttributeError, match="no attribute 'Adaptive'"):
         _ = langchain_adaptive.Adaptive
+
+
+def test_a_model_that_is_chosen_at_the_call_is_sampled_too(chat: Chat) -> None:
+    """`init_chat_model` with configurable fields gives such models: they are no chat models themselves."""
+    chosen: Any = chat().configurable_alternatives(
+        ConfigurableField("which"), default_key="this", that=chat()
+    )
+    request: ModelRequest[Any] = ModelRequest(model=chosen, messages=[HumanMessage("Hi")])
+    answer = three().wrap_model_call(
+        request, lambda asked: ModelResponse(result=[asked.model.invoke(asked.messages)])
+    )
+    command: Any = answer.command
+    assert command.update["adaptive_spend"]["samples"] == 3
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "langchain_adaptive.agent", None)
+    with pytest.raises(ModuleNotFoundError, match="needs langchain: pip install"):
+        _ = langchain_adaptive.AdaptiveComputeMiddleware
