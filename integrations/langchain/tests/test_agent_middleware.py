@@ -1,5 +1,6 @@
 """AdaptiveComputeMiddleware in `create_agent`: the user, the tools and the state see one answer for each call."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -497,3 +498,52 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "langchain_adaptive.agent", None)
     with pytest.raises(ModuleNotFoundError, match="needs langchain: pip install"):
         _ = langchain_adaptive.AdaptiveComputeMiddleware
+
+
+@pytest.mark.filterwarnings("ignore:The v3 streaming protocol on Pregel is experimental")
+@pytest.mark.parametrize(("ours", "pieces"), [(three(max_concurrency=1), 1), (None, 4)])
+def test_messages_of_a_v3_run_are_those_of_the_winner(
+    chat: Chat, ours: AdaptiveComputeMiddleware | None, pieces: int
+) -> None:
+    stack = [ours or AdaptiveComputeMiddleware(Middleware())]
+    agent: Any = create_agent(chat(), [], middleware=stack)
+    run = agent.stream_events(DOUBLE_TEN, version="v3")
+    texts = [[piece for piece in message.text if piece] for message in run.messages]
+    assert ["".join(each) for each in texts] == ["The answer is 42."]
+    assert len(texts[0]) == pieces
+
+
+async def test_a_cancelled_agent_leaves_no_request_behind(server: Server, chat: Chat) -> None:
+    agent: Any = create_agent(chat("delay=100000"), [], middleware=[three()])
+    call = asyncio.create_task(agent.ainvoke(DOUBLE_TEN))
+    await _until(lambda: server.in_flight == 3)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await _until(lambda: server.abandoned == 3)
+
+
+async def test_at_a_rules_deadline_the_finished_samples_decide(chat: Chat) -> None:
+    """A sample that hangs is given up; the agent goes on."""
+    asked: list[int] = []
+
+    @wrap_model_call
+    async def hanging(request: ModelRequest[Any], handler: Callable[..., Any]) -> Any:
+        asked.append(1)
+        if len(asked) == 3:
+            await asyncio.Event().wait()
+        return await handler(request)
+
+    rule = Rule("hurry", best_of_n(fixed(3), max_samples=3, score=False), seconds=1.0)
+    agent: Any = create_agent(
+        chat(), [], middleware=[AdaptiveComputeMiddleware(Middleware(rules=[rule])), hanging]
+    )
+    report = (await agent.ainvoke(DOUBLE_TEN))["messages"][-1].response_metadata["adaptive"]
+    assert (report["samples"], len(report["candidates"])) == (3, 2)
+    assert any("DeadlineExceeded" in cause for cause in report["degraded"])
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - the condition is another thread's
+            await asyncio.sleep(0.005)
