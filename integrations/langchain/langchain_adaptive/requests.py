@@ -46,7 +46,7 @@ STREAMING: ContextVar[Origin] = ContextVar("STREAMING", default=Origin())  # noq
 
 
 def to_request(
-    messages: list[BaseMessage],
+    messages: Sequence[BaseMessage],
     stop: list[str] | None,
     kwargs: Mapping[str, Any],
     inner: BaseChatModel,
