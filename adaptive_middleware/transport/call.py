@@ -20,10 +20,14 @@ _SPLIT = ("messages", "tools", *_STREAM)
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What is sent for one sample: the body's bytes and the headers, without those that follow from the body."""
+    """What is sent for one sample: the body's bytes and the headers, without those that follow from the body.
+
+    No wait for it is longer than its `deadline` (`time.monotonic()`, seconds) leaves.
+    """
 
     content: bytes
     headers: Headers
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,12 @@ class Call:
     def streams(self) -> bool:
         """Whether the client waits for a stream of events."""
         return self.body.get("stream") is True
+
+    @property
+    def counts(self) -> bool:
+        """Whether the client's stream is to end with the usage."""
+        options = self.body.get("stream_options")
+        return self.streams and isinstance(options, Mapping) and options.get("include_usage") is True
 
     @property
     def labelled(self) -> bool:
@@ -57,14 +67,22 @@ class Call:
         `Idempotency-Key`, to which `number` is added: with the client's own they would all be the same answer.
         """
         dropped = [name for name in _STREAM if name in self.body]
-        return self._form({**self._set_by(request), **self._seed(number)}, dropped, number)
+        return self._form(request, self._seed(number), dropped, number)
 
-    def _form(self, changed: Mapping[str, object], dropped: Sequence[str], number: int) -> Form:
-        content = self.content
+    def streamed(self, request: Request, number: int) -> Form:
+        """As `form`, for an answer that is streamed with its usage."""
+        options = {**(self.body.get("stream_options") or {}), "include_usage": True}
+        stream = {} if self.counts else {"stream": True, "stream_options": options}
+        return self._form(request, {**self._seed(number), **stream}, (), number)
+
+    def _form(
+        self, request: Request, changed: Mapping[str, object], dropped: Sequence[str], number: int
+    ) -> Form:
+        content, changed = self.content, {**self._set_by(request), **changed}
         if changed or dropped:
             kept = {name: value for name, value in self.body.items() if name not in dropped}
             content = written({**kept, **changed})
-        return Form(content, self._headers(number))
+        return Form(content, self._headers(number), request.deadline)
 
     def _set_by(self, request: Request) -> dict[str, object]:
         """The parameters that a strategy has added or changed."""

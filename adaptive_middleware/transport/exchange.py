@@ -1,89 +1,36 @@
-"""The two drivers of a transport: requests in, replies out, for threads and for event loops, whichever HTTP library it is.
-
-httpx2 and httpx name the same things the same way, so requests and responses are of whichever library the
-transport belongs to; `http` is that library. Everything that does not send is elsewhere, and shared.
-"""
+"""The two drivers of a transport: requests in, responses out, for threads and for event loops; all else is shared."""
 
 # ruff: noqa: ANN401 - requests and responses of either library
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing, closing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, cast
 
 from adaptive_middleware.errors import AdaptiveError
-from adaptive_middleware.middleware import Middleware
-from adaptive_middleware.transport.call import Call, Form, Headers, read_call, relevant
+from adaptive_middleware.sampling.astreams import AsyncSource, AsyncStepStreamer
+from adaptive_middleware.sampling.reading import Piece
+from adaptive_middleware.sampling.streams import Source, StepStreamer
+from adaptive_middleware.transport.call import Call, Form, relevant
+from adaptive_middleware.transport.live import AsyncLive, Live
 from adaptive_middleware.transport.replies import Reply
 from adaptive_middleware.transport.result import failure, result
-from adaptive_middleware.transport.sampler import AsyncReplySampler, ReplySampler
-
-_EXTENSIONS = ("http_version", "reason_phrase")
-_CODED = ("content-encoding", "content-length", "transfer-encoding")
-
-
-class Library(Protocol):
-    """What a transport needs of httpx2 or httpx."""
-
-    @property
-    def Request(self) -> Callable[..., Any]:  # noqa: N802 - the library's name
-        """Makes a request."""
-        ...
-
-    @property
-    def Response(self) -> Callable[..., Any]:  # noqa: N802 - the library's name
-        """Makes a response."""
-        ...
-
-    @property
-    def ByteStream(self) -> Callable[[bytes], Any]:  # noqa: N802 - the library's name
-        """Makes a body that is whole, yet read as a stream: only so a client measures the time that it took."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What both drivers share: the middleware, the HTTP library, and how many samples of a call may be under way."""
-
-    middleware: Middleware
-    http: Library
-    max_concurrency: int = 16
-
-    def call(self, request: Any, content: bytes) -> Call | None:
-        """The call that a request is; None for one that is passed on."""
-        return read_call(content, _named(request)) if _plain(request) else None
-
-    def passes(self, call: Call) -> bool:
-        """Whether the call's rule leaves it as it is."""
-        return call.streams or self.middleware.rule(call.request).passes_through
-
-    def passed_on(self, request: Any, call: Call) -> Any:
-        """The client's request itself, unless some of its headers are for us alone."""
-        return self.request(request, call.plain()) if call.labelled else request
-
-    def request(self, request: Any, form: Form) -> Any:
-        """The client's request with what is sent in its place."""
-        extensions = dict(request.extensions)
-        headers, content = _raw(form.headers), form.content
-        return self.http.Request(
-            request.method, request.url, headers=headers, content=content, extensions=extensions
-        )
-
-    def response(self, reply: Reply) -> Any:
-        """A reply as the library's own response."""
-        stream, extensions = self.http.ByteStream(reply.content), dict(reply.extensions)
-        headers = _raw(reply.headers)
-        return self.http.Response(reply.status, headers=headers, stream=stream, extensions=extensions)
+from adaptive_middleware.transport.sampler import AsyncReplySampler, Drawn, ReplySampler
+from adaptive_middleware.transport.settings import Settings, reply_of
+from adaptive_middleware.transport.showing import Showing
+from adaptive_middleware.transport.streamed import finish, is_stream, opened
+from adaptive_middleware.types import Outcome, Path, Request
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Answers requests from the thread that asks; `inner` sends them."""
+    """Answers requests from the thread that asks; `inner` sends them, `live` makes bodies that are written while they are read."""
 
     settings: Settings
     inner: Callable[[Any], Any]
+    live: Callable[..., Live]
 
     def response(self, request: Any) -> Any:
         """The response to a request."""
@@ -95,17 +42,56 @@ class Exchange:
         if self.settings.passes(call):
             return self.inner(self.settings.passed_on(request, call))
         try:
-            return self.settings.response(self._answered(request, call))
+            return self._streamed(request, call) if call.streams else self._whole(request, call)
         except AdaptiveError as error:
             return self.settings.response(failure(error))
 
-    def _answered(self, request: Any, call: Call) -> Reply:
-        def send(form: Form) -> Reply:
-            with closing(self.inner(self.settings.request(request, form))) as response:
-                return _reply(response, response.read())
+    def _whole(self, request: Any, call: Call) -> Any:
+        drawn = Drawn()
+        sampler, streamer = self._ports(request, call, drawn)
+        outcome = self.settings.middleware.run(call.request, sampler, streamer=streamer)
+        return self.settings.response(result(outcome, call, drawn))
 
-        sampler = ReplySampler(call, send, self.settings.max_concurrency)
-        return result(self.settings.middleware.run(call.request, sampler), sampler.drawn)
+    def _streamed(self, request: Any, call: Call) -> Any:
+        showing = Showing(call, Drawn())
+        events = self._events(request, showing)
+        body = self.live(next(events), events, showing.broken)
+        return self.settings.response(showing.head(), body)
+
+    def _events(self, request: Any, showing: Showing) -> Generator[bytes, None, None]:
+        sampler, streamer = self._ports(request, showing.call, showing.drawn)
+        watched = self.settings.middleware.stream(showing.call.request, sampler, streamer=streamer)
+        with closing(cast("Generator[Path | Outcome]", watched)) as seen:
+            for one in seen:
+                yield from showing.more(one)
+        yield from showing.end()
+
+    def _ports(self, request: Any, call: Call, drawn: Drawn) -> tuple[ReplySampler, StepStreamer]:
+        def send(form: Form) -> Reply:
+            try:
+                with closing(self.inner(self.settings.request(request, form))) as response:
+                    return reply_of(response, response.read())
+            except self.settings.http.TimeoutException as error:
+                raise self.settings.too_late(error, form) from error
+
+        sampler = ReplySampler(call, send, drawn, self.settings.max_concurrency)
+        source, told = self._source(request, call, drawn), drawn.readings.append
+        return sampler, StepStreamer(source, finish, begun=told, **self.settings.steps(call))
+
+    def _source(self, request: Any, call: Call, drawn: Drawn) -> Source:
+        def pieces(asked: Request) -> Generator[Piece, None, None]:
+            form = call.streamed(asked, next(drawn.numbers))
+            with closing(self.inner(self.settings.request(request, form))) as response:
+                head = reply_of(response)
+                streams = is_stream(head.headers)
+                parsing = opened(head if streams else reply_of(response, response.read()))
+                for block in response.iter_bytes():
+                    yield from parsing.pieces(block)
+                    if parsing.over:
+                        return
+                yield from parsing.pieces(None)
+
+        return pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +100,7 @@ class AsyncExchange:
 
     settings: Settings
     inner: Callable[[Any], Awaitable[Any]]
+    live: Callable[..., AsyncLive]
 
     async def response(self, request: Any) -> Any:
         """The response to a request."""
@@ -125,36 +112,57 @@ class AsyncExchange:
         if self.settings.passes(call):
             return await self.inner(self.settings.passed_on(request, call))
         try:
-            return self.settings.response(await self._answered(request, call))
+            return await (self._streamed(request, call) if call.streams else self._whole(request, call))
         except AdaptiveError as error:
             return self.settings.response(failure(error))
 
-    async def _answered(self, request: Any, call: Call) -> Reply:
+    async def _whole(self, request: Any, call: Call) -> Any:
+        drawn = Drawn()
+        sampler, streamer = self._ports(request, call, drawn)
+        outcome = await self.settings.middleware.arun(call.request, sampler, streamer=streamer)
+        return self.settings.response(result(outcome, call, drawn))
+
+    async def _streamed(self, request: Any, call: Call) -> Any:
+        showing = Showing(call, Drawn())
+        events = self._events(request, showing)
+        body = self.live(await anext(events), events, showing.broken)
+        return self.settings.response(showing.head(), body)
+
+    async def _events(self, request: Any, showing: Showing) -> AsyncGenerator[bytes, None]:
+        sampler, streamer = self._ports(request, showing.call, showing.drawn)
+        watched = self.settings.middleware.astream(showing.call.request, sampler, streamer=streamer)
+        async with aclosing(watched) as seen:
+            async for one in seen:
+                for event in showing.more(one):
+                    yield event
+        for event in showing.end():
+            yield event
+
+    def _ports(self, request: Any, call: Call, drawn: Drawn) -> tuple[AsyncReplySampler, AsyncStepStreamer]:
         async def send(form: Form) -> Reply:
+            try:
+                async with aclosing(await self.inner(self.settings.request(request, form))) as response:
+                    return reply_of(response, await response.aread())
+            except self.settings.http.TimeoutException as error:
+                raise self.settings.too_late(error, form) from error
+
+        sampler = AsyncReplySampler(call, send, drawn, self.settings.max_concurrency)
+        source, told = self._source(request, call, drawn), drawn.readings.append
+        return sampler, AsyncStepStreamer(source, finish, begun=told, **self.settings.steps(call))
+
+    def _source(self, request: Any, call: Call, drawn: Drawn) -> AsyncSource:
+        async def pieces(asked: Request) -> AsyncGenerator[Piece, None]:
+            form = call.streamed(asked, next(drawn.numbers))
             async with aclosing(await self.inner(self.settings.request(request, form))) as response:
-                return _reply(response, await response.aread())
+                head = reply_of(response)
+                streams = is_stream(head.headers)
+                parsing = opened(head if streams else reply_of(response, await response.aread()))
+                async for block in response.aiter_bytes():
+                    for piece in parsing.pieces(block):
+                        yield piece
+                    if parsing.over:
+                        return
+                for piece in parsing.pieces(None):
+                    yield piece
 
-        sampler = AsyncReplySampler(call, send, self.settings.max_concurrency)
-        return result(await self.settings.middleware.arun(call.request, sampler), sampler.drawn)
-
-
-def _plain(request: Any) -> bool:
-    """Whether the body is not compressed."""
-    return bool(request.headers.get("content-encoding", "identity") == "identity")
-
-
-def _reply(response: Any, content: bytes) -> Reply:
-    """A response that was read, decoded."""
-    found = response.extensions
-    kept = {name: found[name] for name in _EXTENSIONS if name in found}
-    decoded = [(name, value) for name, value in _named(response) if name.lower() not in _CODED]
-    return Reply(response.status_code, [*decoded, ("content-length", str(len(content)))], content, kept)
-
-
-def _named(message: Any) -> list[tuple[str, str]]:
-    """The headers of a request or response, spelled as they came."""
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.headers.raw]
-
-
-def _raw(headers: Headers) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        return pieces

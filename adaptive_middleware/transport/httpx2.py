@@ -5,11 +5,21 @@ from __future__ import annotations
 import httpx2
 
 from adaptive_middleware.middleware import Middleware
-from adaptive_middleware.transport.exchange import AsyncExchange, Exchange, Settings
+from adaptive_middleware.transport.exchange import AsyncExchange, Exchange
+from adaptive_middleware.transport.live import AsyncLive, Live
+from adaptive_middleware.transport.settings import Settings
 
 __all__ = ["AdaptiveTransport", "AsyncAdaptiveTransport"]
 
 _LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
+
+
+class _Live(Live, httpx2.SyncByteStream):
+    """A live body for clients."""
+
+
+class _AsyncLive(AsyncLive, httpx2.AsyncByteStream):
+    """A live body for asynchronous clients."""
 
 
 class AdaptiveTransport(httpx2.BaseTransport):
@@ -18,7 +28,8 @@ class AdaptiveTransport(httpx2.BaseTransport):
         OpenAI(http_client=DefaultHttpxClient(transport=AdaptiveTransport(middleware)))
 
     `inner` sends what is sent (default: an `HTTPTransport` with the SDK's limits of connections); it is closed with
-    this transport. At most `max_concurrency` samples of a call are under way at the same time.
+    this transport. At most `max_concurrency` samples of a call are under way at the same time;
+    streams that are read step by step are given up after `idle` seconds of silence.
     """
 
     def __init__(
@@ -27,10 +38,11 @@ class AdaptiveTransport(httpx2.BaseTransport):
         inner: httpx2.BaseTransport | None = None,
         *,
         max_concurrency: int = 16,
+        idle: float = 60.0,
     ) -> None:
         self._inner = httpx2.HTTPTransport(limits=_LIMITS) if inner is None else inner
-        settings = Settings(middleware, httpx2, max_concurrency)
-        self._exchange = Exchange(settings, self._inner.handle_request)
+        settings = Settings(middleware, httpx2, max_concurrency, idle)
+        self._exchange = Exchange(settings, self._inner.handle_request, _Live)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """The response: the winner's own, with the cost of all samples."""
@@ -51,10 +63,11 @@ class AsyncAdaptiveTransport(httpx2.AsyncBaseTransport):
         inner: httpx2.AsyncBaseTransport | None = None,
         *,
         max_concurrency: int = 16,
+        idle: float = 60.0,
     ) -> None:
         self._inner = httpx2.AsyncHTTPTransport(limits=_LIMITS) if inner is None else inner
-        settings = Settings(middleware, httpx2, max_concurrency)
-        self._exchange = AsyncExchange(settings, self._inner.handle_async_request)
+        settings = Settings(middleware, httpx2, max_concurrency, idle)
+        self._exchange = AsyncExchange(settings, self._inner.handle_async_request, _AsyncLive)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """The response: the winner's own, with the cost of all samples."""

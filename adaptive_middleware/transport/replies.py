@@ -29,10 +29,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Completion:
-    """A reply that is a chat completion, with its JSON; the `raw` of a path."""
+    """A reply that is a chat completion, with its JSON; the `raw` of a path.
+
+    One that was streamed has the provider's `chunks`, too, and a reply without content.
+    """
 
     reply: Reply
     body: Mapping[str, Any]
+    chunks: tuple[Mapping[str, Any], ...] = ()
 
 
 class Refused(SamplerError):

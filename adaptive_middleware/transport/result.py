@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adaptive_middleware.errors import AdaptiveError, BudgetError, DeadlineExceeded, SamplerError
 from adaptive_middleware.report import report
-from adaptive_middleware.transport.call import Headers, written
+from adaptive_middleware.transport.call import Call, Headers, written
+from adaptive_middleware.transport.chunks import CUT_OFF
 from adaptive_middleware.transport.replies import Completion, Refused, Reply
+from adaptive_middleware.transport.sampler import Drawn
 from adaptive_middleware.types import Outcome
 
-_OF_BODY = ("content-length", "content-encoding", "transfer-encoding")
+OF_BODY = ("content-length", "content-encoding", "transfer-encoding")
+"""Headers that belong to a body and not to what it says."""
 _LONGEST = 200
 
 
-def result(outcome: Outcome, drawn: Sequence[Completion]) -> Reply:
+def result(outcome: Outcome, call: Call, drawn: Drawn) -> Reply:
     """The winner's reply, with `usage` summed over all that were `drawn`, an object `adaptive`, and `x-adaptive-*` headers.
 
     One reply that was only passed on stays as it is, byte for byte.
     """
-    completion, details = winner(outcome), report(outcome)
+    completion, details, spent = winner(outcome, call), report(outcome), drawn.spent()
     reply = completion.reply
-    if details is None and len(drawn) == 1:
+    if details is None and len(spent) == 1 and reply.content:
         return reply
-    content = written({**completion.body, **additions(details, total([one.body for one in drawn]))})
-    kept = [(name, value) for name, value in reply.headers if name.lower() not in _OF_BODY]
-    headers = [*kept, ("content-length", str(len(content))), *adaptive_headers(outcome)]
-    return Reply(reply.status, headers, content, reply.extensions)
+    content = written({**completion.body, **additions(details, total(spent))})
+    kept = [(k, v) for k, v in reply.headers if k.lower() not in (*OF_BODY, "content-type")]
+    made = [("content-type", "application/json"), ("content-length", str(len(content)))]
+    return Reply(reply.status, [*kept, *made, *adaptive_headers(outcome)], content, reply.extensions)
 
 
-def winner(outcome: Outcome) -> Completion:
-    """The completion that was chosen; raises `SamplerError` when a strategy chose something else."""
-    if isinstance(outcome.chosen.raw, Completion):
-        return outcome.chosen.raw
+def winner(outcome: Outcome, call: Call) -> Completion:
+    """The completion that was chosen; one that was cut off is its text. Raises `SamplerError` for what was never drawn."""
     chosen = outcome.chosen
-    message = f"the chosen answer is none that was drawn: {chosen.error or chosen.text[:_LONGEST]!r}"
-    raise SamplerError(message)
+    if isinstance(chosen.raw, Completion):
+        return chosen.raw
+    if chosen.raw is None and chosen.error is None and not chosen.done:
+        message = {"role": "assistant", "content": chosen.text}
+        choice = {"index": 0, "message": message, "finish_reason": CUT_OFF}
+        head = {"id": "chatcmpl-adaptive", "object": "chat.completion", "created": int(time.time())}
+        return Completion(Reply(200, [], b""), {**head, "model": call.request.model, "choices": [choice]})
+    said = f"the chosen answer is none that was drawn: {chosen.error or chosen.text[:_LONGEST]!r}"
+    raise SamplerError(said)
 
 
 def additions(details: Mapping[str, Any] | None, usage: Mapping[str, Any] | None) -> dict[str, Any]:

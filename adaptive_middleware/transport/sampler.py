@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from adaptive_middleware.sampling.fanout import afan_out, fan_out
+from adaptive_middleware.sampling.reading import Reading
 from adaptive_middleware.transport.call import Call, Form
 from adaptive_middleware.transport.replies import Completion, Reply, answer
+from adaptive_middleware.transport.streamed import spent
 from adaptive_middleware.types import Path, Request
 
 Sent = TypeVar("Sent", Reply, Awaitable[Reply])
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """All that a call has drawn: completions in one piece, and readings of streams; `numbers` counts what was sent."""
+
+    completions: list[Completion] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def spent(self) -> list[Mapping[str, Any]]:
+        """Bodies with the `usage` of each."""
+        streams = [spent(reading) for reading in self.readings if reading.started]
+        return [*(one.body for one in self.completions), *streams]
+
+
 @dataclass(slots=True)
 class _Drawing(Generic[Sent]):
-    """A call, how its samples are sent, and the completions that came; retries are the client's."""
+    """A call, how its samples are sent, and where they are kept; retries are the client's."""
 
     call: Call
     send: Callable[[Form], Sent]
+    drawn: Drawn
     max_concurrency: int = 16
-    drawn: list[Completion] = field(default_factory=list)
-    numbers: Iterator[int] = field(default_factory=count)
 
     def _sent(self, request: Request) -> Sent:
-        return self.send(self.call.form(request, next(self.numbers)))
+        return self.send(self.call.form(request, next(self.drawn.numbers)))
 
     def _kept(self, reply: Reply) -> Path:
         path = answer(reply)
         if isinstance(path.raw, Completion):
-            self.drawn.append(path.raw)
+            self.drawn.completions.append(path.raw)
         return path
 
 

@@ -54,7 +54,8 @@ MESSAGES = st.one_of(
 
 
 @given(
-    st.lists(MESSAGES, min_size=1, max_size=6), st.dictionaries(TEXTS, st.floats(allow_nan=False), max_size=3)
+    st.lists(MESSAGES, min_size=1, max_size=6),
+    st.dictionaries(TEXTS.map("x-{}".format), st.floats(allow_nan=False), max_size=3),
 )
 def test_any_conversation_reaches_the_provider_byte_for_byte_for_every_sample(
     messages: list[Any], more: dict[str, Any]
