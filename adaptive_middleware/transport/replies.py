@@ -48,16 +48,16 @@ class Refused(SamplerError):
         super().__init__(f"HTTP {reply.status}: {shown}")
 
 
-def answer(reply: Reply) -> Path:
-    """The answer that a reply is; raises `Refused` for one without a choice.
+def answer(reply: Reply) -> tuple[Completion, Path]:
+    """The completion that a reply is, and the path of it; raises `Refused` for one without a choice.
 
     Tool calls whose arguments are not JSON stay in the reply, but are none of the path's.
     """
     try:
         if not 200 <= reply.status < 300:
             raise Refused(reply)
-        body = json.loads(reply.content)
-        return _path(Completion(reply, body), body["choices"][0])
+        completion = Completion(reply, json.loads(reply.content))
+        return completion, _path(completion, completion.body["choices"][0])
     except (ValueError, RecursionError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise Refused(reply) from error
 

@@ -45,9 +45,8 @@ class _Drawing(Generic[Sent]):
         return self.send(self.call.form(request, next(self.drawn.numbers)))
 
     def _kept(self, reply: Reply) -> Path:
-        path = answer(reply)
-        if isinstance(path.raw, Completion):
-            self.drawn.completions.append(path.raw)
+        completion, path = answer(reply)
+        self.drawn.completions.append(completion)
         return path
 
 

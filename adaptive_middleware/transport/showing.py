@@ -74,16 +74,15 @@ class Showing:
     def _events(self, chunks: Iterable[Mapping[str, Any]]) -> list[bytes]:
         """The chunks as events, with the last one held back, and without usage: that of all answers comes at the end."""
         usage = {"usage": None} if self.call.counts else {}
-        events = []
+        events: list[bytes] = []
         for chunk in chunks:
             if not chunk.get("choices"):
                 continue
             self.first = self.first or chunk
-            plain = {**{k: v for k, v in chunk.items() if k != "usage"}, **usage}
+            plain: Mapping[str, Any] | None = {**{k: v for k, v in chunk.items() if k != "usage"}, **usage}
             if any(choice.get("finish_reason") for choice in chunk["choices"]):
-                self.last = plain
-            else:
-                events.append(_event(plain))
+                plain, self.last = self.last, plain
+            events += [] if plain is None else [_event(plain)]
         return events
 
     def _head(self) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from adaptive_middleware import Middleware, best_of_n, fixed
 from adaptive_middleware.errors import DeadlineExceeded, SamplerError, TokensExceeded
 from adaptive_middleware.transport.call import Call, read_call, written
+from adaptive_middleware.transport.chunks import chunks_of, completion_of
 from adaptive_middleware.transport.httpx2 import AdaptiveTransport
-from adaptive_middleware.transport.replies import Completion, Refused, Reply, answer
+from adaptive_middleware.transport.replies import Refused, Reply, answer
 from adaptive_middleware.transport.result import failure, total
 from adaptive_middleware.transport.text import called_tools, conversation_text
 from adaptive_middleware.types import ToolCall, Usage
@@ -179,12 +180,13 @@ def test_a_reply_is_an_answer_with_its_cost_and_how_it_ended() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}}
     cut = {"message": {"content": "Well,\n\n2"}, "finish_reason": "length"}
     came = reply({"choices": [cut], "usage": usage})
-    path = answer(came)
+    completion, path = answer(came)
     assert (path.text, path.done, path.finish_reason) == ("Well,\n\n2", False, "length")
     assert path.usage == Usage(3, 2, 1, requests=1)
-    assert isinstance(path.raw, Completion)
-    assert path.raw.reply is came
-    assert answer(reply({"choices": [{"message": {"content": None}}]})).usage == Usage(requests=1)
+    assert path.raw is completion
+    assert completion.reply is came
+    _, silent = answer(reply({"choices": [{"message": {"content": None}}]}))
+    assert silent.usage == Usage(requests=1)
 
 
 @pytest.mark.parametrize(
@@ -239,3 +241,42 @@ def test_errors_of_ours_are_written_as_openai_writes_them(error: Any, status: in
         "param": None,
         "code": type(error).__name__,
     }
+
+
+WORDS = st.text("ab ", min_size=1, max_size=5)
+FUNCTIONS = st.fixed_dictionaries({"name": WORDS, "arguments": WORDS})
+ANSWERS = st.fixed_dictionaries(
+    {"role": st.just("assistant"), "content": st.none() | WORDS},
+    optional={
+        "reasoning_content": WORDS,
+        "annotations": st.lists(st.just({"type": "url"}) | WORDS, min_size=1),
+        "audio": st.just({"id": "a", "data": "b"}),
+        "tool_calls": st.lists(st.fixed_dictionaries({"id": WORDS, "function": FUNCTIONS}), min_size=1),
+    },
+)
+
+
+@given(ANSWERS, st.sampled_from(["stop", "length", "tool_calls"]))
+def test_the_chunks_of_a_completion_add_up_to_it_again(message: dict[str, Any], reason: str) -> None:
+    choice = {"index": 0, "message": message, "finish_reason": reason, "stop_reason": 7}
+    if message["content"]:
+        choice["logprobs"] = {"content": [{"token": "a", "logprob": -0.5}], "refusal": None}
+    body = {"id": "c", "object": "chat.completion", "model": "m", "created": 3, "choices": [choice]}
+    assert completion_of([*chunks_of(body)]) == body
+
+
+def test_parts_with_the_same_index_are_one_and_null_changes_nothing() -> None:
+    def chunk(**delta: Any) -> dict[str, Any]:
+        return {"choices": [{"index": 0, "delta": delta}], "system_fingerprint": None}
+
+    def part(index: int, text: str | None) -> list[Any]:
+        return [{"index": index, "function": {"name": None if text is None else "f", "arguments": text}}]
+
+    chunks = [chunk(tool_calls=part(0, "a")), chunk(tool_calls=part(1, "b")), chunk(tool_calls=part(0, None))]
+    found = completion_of([*chunks, chunk(content=None)])
+    (choice,) = found["choices"]
+    assert [call["function"] for call in choice["message"]["tool_calls"]] == [
+        {"name": "f", "arguments": "a"},
+        {"name": "f", "arguments": "b"},
+    ]
+    assert (choice["finish_reason"], found["system_fingerprint"]) == ("length", None)

@@ -14,7 +14,7 @@ import openai
 import pytest
 
 from adaptive_middleware import Middleware, Path, best_of_n, fixed
-from adaptive_middleware.effects import Advance, Begin, Drop, Flow
+from adaptive_middleware.effects import Advance, Begin, Drop, Flow, Follow
 from adaptive_middleware.strategies.first_good import first_good
 from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.testing import TableScorer
@@ -116,6 +116,9 @@ def events() -> Iterator[StreamServer]:
             DONE,
         ],
         "silent": [DONE],
+        "no chunk": [*said(GOOD[:1]), event({"choices": [3]})],
+        "unended": [*answered(GOOD)[:-2], counted(5, 4).rstrip()],
+        "ended twice": [chunk("stop", content="4"), chunk("stop", content="!"), DONE],
     }
     with fake_sse(scripts) as server:
         yield server
@@ -309,3 +312,39 @@ async def test_an_answer_that_a_strategy_has_cut_off_is_incomplete(asking: Any, 
     assert (found.model, found.usage.completion_tokens > 0) == ("good", True)
     chunks = await streamed(asking, Middleware(cut_off), "good", events)
     assert (text(chunks), chunks[-1].choices[0].finish_reason) == ("2 + 2 = 4\n\n", "length")
+
+
+def follows_and_samples(request: Request) -> Flow[Outcome]:
+    (path,) = yield from Begin(request, 1)
+    yield from Follow(request, path)
+    opened = yield from Begin(request, 1)
+    read = yield from Advance(request, tuple(opened))
+    return Outcome(read[0])
+
+
+async def test_an_error_after_something_was_shown_ends_the_stream_with_it(
+    asking: Any, events: StreamServer
+) -> None:
+    with pytest.raises(openai.APIError, match="another one was chosen"):
+        await streamed(asking, Middleware(follows_and_samples), "ended twice", events)
+
+
+async def test_a_foreign_chunk_ends_an_answer(asking: Any, events: StreamServer) -> None:
+    chunks = await streamed(asking, shows_at(0.9), "no chunk", events)
+    assert (text(chunks), chunks[-1].choices[0].finish_reason) == (GOOD[0], "length")
+    assert "a chunk of the stream is not one" in chunks[-1].model_extra["adaptive"]["degraded"][0]
+
+
+async def test_a_last_event_without_its_blank_line_counts(asking: Any, events: StreamServer) -> None:
+    chunks = await streamed(asking, shows_at(0.9), "unended", events, **COUNTED)
+    assert (text(chunks), chunks[-1].usage.total_tokens) == ("".join(GOOD), 9)
+
+
+async def test_whatever_the_provider_says_after_the_end_is_passed_on(
+    asking: Any, events: StreamServer
+) -> None:
+    chunks = await streamed(asking, shows_at(0.9), "ended twice", events)
+    assert [(one.choices[0].delta.content, one.choices[0].finish_reason) for one in chunks] == [
+        ("4", "stop"),
+        ("!", "stop"),
+    ]
