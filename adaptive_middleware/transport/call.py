@@ -1,0 +1,141 @@
+"""One intercepted request: what of it the middleware sees, and what is sent for each of its samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adaptive_middleware.transport.text import conversation_text
+from adaptive_middleware.types import Request
+
+Headers = Sequence[tuple[str, str]]
+
+_OURS = "x-adaptive-"
+_REMADE = ("content-length", "transfer-encoding")
+_STREAM = ("stream", "stream_options")
+_SPLIT = ("messages", "tools", *_STREAM)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What is sent for one sample: the body's bytes and the headers, without those that follow from the body.
+
+    No wait for it is longer than its `deadline` (`time.monotonic()`, seconds) leaves.
+    """
+
+    content: bytes
+    headers: Headers
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A chat completion that a client asked for: its bytes and headers, its JSON, and the request that it is."""
+
+    content: bytes
+    headers: Headers
+    body: Mapping[str, Any]
+    request: Request
+
+    @property
+    def streams(self) -> bool:
+        """Whether the client waits for a stream of events."""
+        return self.body.get("stream") is True
+
+    @property
+    def counts(self) -> bool:
+        """Whether the client's stream is to end with the usage."""
+        options = self.body.get("stream_options")
+        return self.streams and isinstance(options, Mapping) and options.get("include_usage") is True
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the client's headers have some that are for us alone."""
+        return any(name.lower().startswith(_OURS) for name, _ in self.headers)
+
+    def plain(self) -> Form:
+        """The client's own bytes, and its headers without those that are for us."""
+        return Form(self.content, self._headers(0))
+
+    def form(self, request: Request, number: int) -> Form:
+        """What to send for sample `number` (from 0) of `request`, as a strategy asks for it, answered in one piece.
+
+        The client's own bytes, wherever nothing must change. What may: the parameters that the strategy set; `stream`
+        and `stream_options`, which are left out; and for all samples but the first `seed` and the header
+        `Idempotency-Key`, to which `number` is added: with the client's own they would all be the same answer.
+        """
+        dropped = [name for name in _STREAM if name in self.body]
+        return self._form(request, self._seed(number), dropped, number)
+
+    def streamed(self, request: Request, number: int) -> Form:
+        """As `form`, for an answer that is streamed with its usage."""
+        options = {**(self.body.get("stream_options") or {}), "include_usage": True}
+        stream = {} if self.counts else {"stream": True, "stream_options": options}
+        return self._form(request, {**self._seed(number), **stream}, (), number)
+
+    def _form(
+        self, request: Request, changed: Mapping[str, object], dropped: Sequence[str], number: int
+    ) -> Form:
+        content, changed = self.content, {**self._set_by(request), **changed}
+        if changed or dropped:
+            kept = {name: value for name, value in self.body.items() if name not in dropped}
+            content = written({**kept, **changed})
+        return Form(content, self._headers(number), request.deadline)
+
+    def _set_by(self, request: Request) -> dict[str, object]:
+        """The parameters that a strategy has added or changed."""
+        ours = self.request.parameters
+        if request.parameters is ours:
+            return {}
+        return {k: v for k, v in request.parameters.items() if k not in ours or ours[k] != v}
+
+    def _seed(self, number: int) -> dict[str, int]:
+        seed = self.body.get("seed")
+        return {"seed": seed + number} if number and isinstance(seed, int) else {}
+
+    def _headers(self, number: int) -> list[tuple[str, str]]:
+        return [
+            (name, f"{value}-{number}" if number and name.lower() == "idempotency-key" else value)
+            for name, value in self.headers
+            if name.lower() not in _REMADE and not name.lower().startswith(_OURS)
+        ]
+
+
+def relevant(method: str, path: str) -> bool:
+    """Whether a request asks for a chat completion."""
+    return method == "POST" and path.endswith("/chat/completions")
+
+
+def read_call(content: bytes, headers: Headers) -> Call | None:
+    """The call that a request to `/chat/completions` is; None for one to be passed on as it is.
+
+    That is whatever is not a JSON object with messages, and a request for several choices: its client wants them all.
+    The headers `x-adaptive-tags` (comma-separated) and `x-adaptive-call-site` are for rules to look at.
+    """
+    try:
+        body = json.loads(content)
+        if not isinstance(body, dict) or body.get("n") not in (None, 1):
+            return None
+        text = conversation_text(body["messages"])
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return None
+    named = {name.lower(): value for name, value in headers}
+    tags = (tag.strip() for tag in named.get("x-adaptive-tags", "").split(","))
+    model = body.get("model")
+    request = Request(
+        text,
+        messages=body["messages"],
+        tools=body.get("tools") or (),
+        parameters={name: value for name, value in body.items() if name not in _SPLIT},
+        tags=frozenset(tag for tag in tags if tag),
+        model=model if isinstance(model, str) else None,
+        call_site=named.get("x-adaptive-call-site"),
+    )
+    return Call(content, headers, body, request)
+
+
+def written(body: Mapping[str, Any]) -> bytes:
+    """A body's bytes, as the SDK writes them."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
