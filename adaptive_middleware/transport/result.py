@@ -35,13 +35,13 @@ def result(outcome: Outcome, call: Call, drawn: Drawn) -> Reply:
 
 
 def winner(outcome: Outcome, call: Call) -> Completion:
-    """The completion that was chosen; one that was cut off is its text. Raises `SamplerError` for what was never drawn."""
+    """The completion that was chosen; one that was cut off, or withheld, is its text. Raises `SamplerError` for what was never drawn."""
     chosen = outcome.chosen
     if isinstance(chosen.raw, Completion):
         return chosen.raw
     if chosen.raw is None and chosen.error is None and not chosen.done:
         message = {"role": "assistant", "content": chosen.text}
-        choice = {"index": 0, "message": message, "finish_reason": CUT_OFF}
+        choice = {"index": 0, "message": message, "finish_reason": chosen.finish_reason or CUT_OFF}
         head = {"id": "chatcmpl-adaptive", "object": "chat.completion", "created": int(time.time())}
         return Completion(Reply(200, [], b""), {**head, "model": call.request.model, "choices": [choice]})
     said = f"the chosen answer is none that was drawn: {chosen.error or chosen.text[:_LONGEST]!r}"

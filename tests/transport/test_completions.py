@@ -12,9 +12,11 @@ from pydantic import BaseModel
 
 from adaptive_middleware import Middleware, Path, Rule, best_of_n, fixed
 from adaptive_middleware.errors import SamplerError
+from adaptive_middleware.strategies.careful import careful
 from adaptive_middleware.strategies.effort import Rung, effort
 from adaptive_middleware.testing import TableScorer
 from adaptive_middleware.testing.fake_openai import Server
+from adaptive_middleware.tool_rules import ToolRule
 from adaptive_middleware.types import Outcome, Request
 
 ADD = {
@@ -117,6 +119,25 @@ async def test_only_the_winners_tool_call_comes_back_and_a_loop_goes_on(asking: 
     second = await asking.chat(client, "constant", messages=history, tools=[ADD])
     assert second.choices[0].message.content == "The tool says 7."
     assert [turn["role"] for turn in server.calls[-1]["messages"]] == ["user", "assistant", "tool"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_unsure_tool_call_is_withheld_and_the_client_told(asking: Any, stream: bool) -> None:
+    rules = (ToolRule("add", target=0.97, on_fail="abstain"),)
+    rule = Rule("tools", careful(best_of_n(fixed(1), max_samples=2), rules), tools=rules)
+    client = asking.client(Middleware(rules=[rule], scorer=TableScorer(0.6)))
+    asked = [{"role": "user", "content": "Add 3 and 4."}]
+    found = await asking.chat(client, "constant", messages=asked, tools=[ADD], stream=stream)
+    chunks = await asking.items(found) if stream else []
+    choices = [chunk.choices[0] for chunk in chunks] if stream else found.choices
+    said = "".join((one.delta if stream else one.message).content or "" for one in choices)
+    assert said.startswith("No tool was called: add must be right with probability 0.97")
+    assert not any((one.delta if stream else one.message).tool_calls for one in choices)
+    assert choices[-1].finish_reason == "stop"
+    adaptive = [
+        chunk.model_extra["adaptive"] for chunk in chunks or [found] if "adaptive" in chunk.model_extra
+    ]
+    assert adaptive[0]["abstained"].startswith("add must be right")
 
 
 async def test_structured_output_is_parsed_from_the_winner(asking: Any) -> None:

@@ -117,7 +117,7 @@ def sampling(sampler: HandlerSampler) -> Iterator[None]:
 
 def answered(outcome: Outcome) -> ExtendedModelResponse[Any]:
     """The chosen response: all its messages, the report on its AI message, and the spend of all samples."""
-    response = outcome.chosen.raw
+    response = _said(outcome.chosen) or outcome.chosen.raw
     if not isinstance(response, ModelResponse):
         message = (
             f"a path was chosen whose raw is {response!r}, not a response: return a path as it was drawn"
@@ -127,6 +127,14 @@ def answered(outcome: Outcome) -> ExtendedModelResponse[Any]:
     result = [_reported(message, outcome) for message in response.result]
     told = ModelResponse(result=result, structured_response=response.structured_response)
     return _with_state(told, spend(outcome.usage, samples), difficulty(outcome))
+
+
+def _said(path: Path) -> ModelResponse[Any] | None:
+    """What a strategy says itself, instead of calling a tool that it is not sure of."""
+    if path.raw is not None or path.done or path.error is not None:
+        return None
+    message = AIMessage(path.text, response_metadata={"finish_reason": path.finish_reason})
+    return ModelResponse(result=[message])
 
 
 def unanswered(sampler: HandlerSampler, error: SamplerError) -> ExtendedModelResponse[Any]:

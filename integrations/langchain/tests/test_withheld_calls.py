@@ -14,13 +14,13 @@ from adaptive_middleware.strategies.careful import careful
 from adaptive_middleware.testing import TableScorer
 from adaptive_middleware.testing.fake_openai import Server
 from adaptive_middleware.tool_rules import ToolRule
-from langchain_adaptive import AdaptiveChatModel
+from langchain_adaptive import AdaptiveChatModel, AdaptiveComputeMiddleware
 
 RULES = (ToolRule("deploy", target=0.97, on_fail="abstain"),)
 WHY = "deploy must be right with probability 0.97, and the best of 3 answers reaches 0.600"
 
 
-def agent(model: ChatOpenAI, p: float, ran: list[int]) -> Any:
+def agent(model: ChatOpenAI, p: float, ran: list[int], *, inside: bool = False) -> Any:
     @tool
     def deploy(version: int) -> str:
         """Deploy a version."""
@@ -29,6 +29,8 @@ def agent(model: ChatOpenAI, p: float, ran: list[int]) -> Any:
 
     rule = Rule("tools", careful(best_of_n(fixed(1), max_samples=3), RULES), tools=RULES)
     middleware = Middleware(rules=[rule], scorer=TableScorer(p))
+    if inside:
+        return create_agent(model, [deploy], middleware=[AdaptiveComputeMiddleware(middleware)])
     return create_agent(AdaptiveChatModel(inner=model, middleware=middleware), [deploy])
 
 
@@ -60,3 +62,21 @@ def test_a_sure_call_runs_once_with_one_sample(server: Server, chat: Callable[..
     state = agent(chat(), 0.98, ran).invoke({"messages": [HumanMessage("Deploy 7")]})
     assert (ran, state["messages"][2].content) == ([7], "deployed")
     assert len(server.calls) == 2
+
+
+async def test_the_agent_middleware_withholds_an_unsure_call_and_lets_a_sure_one_run(
+    chat: Callable[..., ChatOpenAI],
+) -> None:
+    ran: list[int] = []
+    question = {"messages": [HumanMessage("Deploy 7")]}
+    for asked in (
+        agent(chat(), 0.6, ran, inside=True).invoke(question),
+        await agent(chat(), 0.6, ran, inside=True).ainvoke(question),
+    ):
+        said = asked["messages"][-1]
+        assert said.content == f"No tool was called: {WHY}. Ask for what is missing, or let a person decide."
+        assert said.response_metadata["adaptive"]["abstained"] == WHY
+        assert asked["adaptive_spend"]["samples"] == 3
+    assert ran == []
+    agent(chat(), 0.98, ran, inside=True).invoke(question)
+    assert ran == [7]
