@@ -20,14 +20,16 @@ _SPLIT = ("messages", "tools", *_STREAM)
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What is sent for one sample: the body's bytes and the headers, without those that follow from the body.
+    """What is sent for one sample: the body's bytes and the headers that do not follow from the body.
 
-    No wait for it is longer than its `deadline` (`time.monotonic()`, seconds) leaves.
+    No wait for it is longer than its `deadline` (`time.monotonic()`, seconds) leaves. `own` says that it is the
+    client's own request in every respect, which then is sent itself.
     """
 
     content: bytes
     headers: Headers
     deadline: float | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ class Call:
         if changed or dropped:
             kept = {name: value for name, value in self.body.items() if name not in dropped}
             content = written({**kept, **changed})
-        return Form(content, self._headers(number), request.deadline)
+        own = content is self.content and number == 0 and request.deadline is None and not self.labelled
+        return Form(content, () if own else self._headers(number), request.deadline, own)
 
     def _set_by(self, request: Request) -> dict[str, object]:
         """The parameters that a strategy has added or changed."""

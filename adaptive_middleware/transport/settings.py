@@ -73,7 +73,9 @@ class Settings:
         return self.request(request, call.plain()) if call.labelled else request
 
     def request(self, request: Any, form: Form) -> Any:
-        """The client's request with what is sent in its place."""
+        """The client's request with what is sent in its place; itself, if nothing is."""
+        if form.own:
+            return request
         extensions = {**request.extensions}
         if form.deadline is not None:
             extensions["timeout"] = _waits(extensions.get("timeout") or {}, form.deadline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -84,9 +85,16 @@ def test_any_conversation_reaches_the_provider_byte_for_byte_for_every_sample(
 def test_later_samples_get_seeds_and_idempotency_keys_of_their_own() -> None:
     asked = call({"Idempotency-Key": "k", "Content-Length": "9", "x-adaptive-tags": "a"}, seed=5, top_p=1)
     first, second = asked.form(asked.request, 0), asked.form(asked.request, 1)
-    assert (first.content, first.headers) == (asked.content, [("Idempotency-Key", "k")])
+    assert (first.content, first.headers, first.own) == (asked.content, [("Idempotency-Key", "k")], False)
     assert json.loads(second.content) == {**asked.body, "seed": 6}
     assert second.headers == [("Idempotency-Key", "k-1")]
+
+
+def test_the_first_sample_is_the_clients_own_request_where_nothing_must_change() -> None:
+    plain = call(top_p=1)
+    assert [plain.form(plain.request, number).own for number in (0, 1)] == [True, False]
+    assert not plain.form(replace(plain.request, deadline=1.0), 0).own
+    assert not plain.form(replace(plain.request, parameters={"top_p": 2}), 0).own
 
 
 def test_samples_are_asked_for_without_a_stream() -> None:
