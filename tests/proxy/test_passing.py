@@ -193,16 +193,16 @@ def test_a_body_that_breaks_off_is_no_answer(policies: Any) -> None:
 @pytest.mark.parametrize("headed", [False, True])
 def test_a_client_that_leaves_ends_its_upstream_requests(policies: Any, headed: bool) -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\ncontent-type: application/json\r\n\r\n{"
-    with fake_sse({"m": [head if headed else b"HTTP/1.1 200 OK\r\n", threading.Event()]}) as slow:
-        with proxied(slow.url, policies) as url:
-            host, port = url.removeprefix("http://").split(":")
-            body = json.dumps({"model": "m", "messages": USER}).encode()
-            with socket.create_connection((host, int(port))) as raw:
-                lines = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
-                raw.sendall(lines % len(body) + body)
-                eventually(lambda: slow.open == (1 if policies is None else 3))
-            eventually(lambda: slow.open == 0)
-            assert slow.abandoned == (1 if policies is None else 3)
+    script = [head if headed else b"HTTP/1.1 200 OK\r\n", threading.Event()]
+    with fake_sse({"m": script}) as slow, proxied(slow.url, policies) as url:
+        host, port = url.removeprefix("http://").split(":")
+        body = json.dumps({"model": "m", "messages": USER}).encode()
+        with socket.create_connection((host, int(port))) as raw:
+            lines = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+            raw.sendall(lines % len(body) + body)
+            eventually(lambda: slow.open == (1 if policies is None else 3))
+        eventually(lambda: slow.open == 0)
+        assert slow.abandoned == (1 if policies is None else 3)
 
 
 def test_a_key_that_is_not_set_is_named() -> None:
