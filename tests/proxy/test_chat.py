@@ -71,7 +71,8 @@ def test_a_tool_loop_of_two_turns_runs_with_three_samples_each(site: str, server
     messages = list(USER)
     with sdk(site) as client:
         first = client.chat.completions.create(model="three", messages=messages, tools=[ADD])
-        call: Any = (first.choices[0].message.tool_calls or [None])[0]
+        called: Any = first.choices[0].message.tool_calls
+        (call,) = called
         assert first.choices[0].finish_reason == "tool_calls"
         assert json.loads(call.function.arguments) == {"a": 3, "b": 4}
         messages += [

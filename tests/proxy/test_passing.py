@@ -14,7 +14,7 @@ import pytest
 from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.proxy.app import Limits
 from adaptive_middleware.testing.fake_openai import fake_openai
-from adaptive_middleware.testing.fake_sse import CUT, StreamServer, fake_sse, whole_reply
+from adaptive_middleware.testing.fake_sse import CUT, Script, StreamServer, fake_sse, whole_reply
 from tests.proxy.site import THREE, proxied, sdk
 from tests.server.loopback import eventually
 
@@ -167,7 +167,7 @@ def test_an_upstream_that_says_nothing_is_a_504(policies: Any) -> None:
 
 
 def test_the_time_of_a_call_is_bounded_by_its_policy() -> None:
-    hanging = {"m": [b"HTTP/1.1 200 OK\r\n", threading.Event()]}
+    hanging: dict[str, Script] = {"m": [b"HTTP/1.1 200 OK\r\n", threading.Event()]}
     with (
         fake_sse(hanging) as slow,
         proxied(slow.url, {"default": {**THREE, "budget": {"seconds": 0.3}}}) as url,
@@ -193,7 +193,7 @@ def test_a_body_that_breaks_off_is_no_answer(policies: Any) -> None:
 @pytest.mark.parametrize("headed", [False, True])
 def test_a_client_that_leaves_ends_its_upstream_requests(policies: Any, headed: bool) -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\ncontent-type: application/json\r\n\r\n{"
-    script = [head if headed else b"HTTP/1.1 200 OK\r\n", threading.Event()]
+    script: Script = [head if headed else b"HTTP/1.1 200 OK\r\n", threading.Event()]
     with fake_sse({"m": script}) as slow, proxied(slow.url, policies) as url:
         host, port = url.removeprefix("http://").split(":")
         body = json.dumps({"model": "m", "messages": USER}).encode()
