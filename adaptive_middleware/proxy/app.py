@@ -23,11 +23,14 @@ from adaptive_middleware.errors import AdaptiveError, BudgetError
 from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.proxy.body import Body, NotAnObject
 from adaptive_middleware.proxy.drawing import Drawing
+from adaptive_middleware.proxy.flowing import Flowing
 from adaptive_middleware.proxy.metrics import Metrics, metrics
 from adaptive_middleware.proxy.policies import named, understood
 from adaptive_middleware.proxy.relay import relayed
 from adaptive_middleware.proxy.replies import answered
+from adaptive_middleware.proxy.streaming import Streams
 from adaptive_middleware.proxy.upstream import Asked, Reply, Unusable, Upstream
+from adaptive_middleware.proxy.writing import Writing, head_of, shown
 from adaptive_middleware.server.asked import failed, no_such_page, refused, unless_gone, whole_body
 from adaptive_middleware.server.guard import Guard, digest
 from adaptive_middleware.server.requests import Refused
@@ -111,14 +114,22 @@ class Proxy:
         call = understood(body.values, headers, self.middleware.rules)
         rule = self.middleware.rule(call)
         drawing = Drawing(self.upstream, asked, body, rule.boundary)
-        if rule.passes_through or body.values.get("stream") or (body.values.get("n") or 1) != 1:
+        if rule.passes_through or (body.values.get("n") or 1) != 1:
             return await relayed(self.upstream, asked, drawing.next_body(call), plain=True)
-        return await self._drawn(call, drawing)
+        return await (self._streamed if body.values.get("stream") else self._drawn)(call, drawing)
 
     async def _drawn(self, call: Call, drawing: Drawing) -> Response:
         outcome = await self.middleware.arun(call, drawing)
         self.metrics.called(outcome)
         return _written(answered(outcome, drawing.usages))
+
+    async def _streamed(self, call: Call, drawing: Drawing) -> Response:
+        streams = Streams(drawing)
+        watched = self.middleware.astream(call, streams, streamer=streams.streamer)
+        first = await shown(watched)
+        writing = Writing(streams, self.metrics.called)
+        head = head_of(first, self.middleware.rule(call).name)
+        return Flowing(200, head, writing.chunks(first, watched), watched.aclose)
 
 
 def application(

@@ -7,12 +7,11 @@ from collections.abc import AsyncGenerator
 
 import httpx2
 
+from adaptive_middleware.proxy.events import DONE, framed
 from adaptive_middleware.proxy.flowing import BrokenOff, Flowing
 from adaptive_middleware.proxy.headers import to_client
 from adaptive_middleware.proxy.upstream import Asked, Unusable, Upstream
 from adaptive_middleware.server.requests import Refused
-
-DONE = b"data: [DONE]\n\n"
 
 
 async def relayed(upstream: Upstream, asked: Asked, body: bytes, *, plain: bool = False) -> Flowing:
@@ -33,7 +32,7 @@ async def relayed(upstream: Upstream, asked: Asked, body: bytes, *, plain: bool 
 
 def error_event(status: int, message: str) -> bytes:
     """An error in the middle of a stream, as OpenAI clients know it, and the end of the stream."""
-    return b"data: " + json.dumps(Refused(status, message).body).encode() + b"\n\n" + DONE
+    return framed(json.dumps(Refused(status, message).body)) + DONE
 
 
 async def _as_it_comes(reply: httpx2.Response) -> AsyncGenerator[bytes, None]:
@@ -54,17 +53,19 @@ async def _redacted(upstream: Upstream, reply: httpx2.Response) -> AsyncGenerato
 
 async def _events(upstream: Upstream, reply: httpx2.Response) -> AsyncGenerator[bytes, None]:
     """The stream; where it breaks off, what came of its last line is left out, and an error is the last event."""
-    line = b""
+    line, ended = b"", True
     try:
         async for chunk in reply.aiter_raw():
             whole = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
             if whole:
+                ended = (line + chunk[:whole]).endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
                 yield line + chunk[:whole]
                 line = b""
             line += chunk[whole:]
     except httpx2.TransportError as error:
         said: Unusable = upstream.broken(error)
-        yield b"\n" + error_event(said.reply.status, f"the stream broke off: {type(error).__name__}")
+        blank = b"" if ended else b"\n"
+        yield blank + error_event(said.reply.status, f"the stream broke off: {type(error).__name__}")
     else:
         if line:
             yield line

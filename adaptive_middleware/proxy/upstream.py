@@ -90,19 +90,23 @@ class Upstream:
     async def whole(self, asked: Asked, body: bytes) -> Reply:
         """The whole reply; raises `Unusable` for any but a success."""
         reply = await self.opened(asked, body, plain=True)
-        content = bytearray()
         try:
             async with aclosing(reply):
-                async for chunk in reply.aiter_raw():
-                    content += chunk
-                    if len(content) > _LARGEST:
-                        raise Unusable.because(502, f"the upstream's answer is larger than {_LARGEST} bytes")
+                found = await self.read(reply)
         except httpx2.TransportError as error:
             raise self.broken(error) from error
-        found = Reply(reply.status_code, to_client(reply.headers.raw), self.redacted(bytes(content)))
         if not reply.is_success:
             raise Unusable(found)
         return found
+
+    async def read(self, reply: httpx2.Response) -> Reply:
+        """The rest of a reply; raises `Unusable` for one that is too large, and as httpx2."""
+        content = bytearray()
+        async for chunk in reply.aiter_raw():
+            content += chunk
+            if len(content) > _LARGEST:
+                raise Unusable.because(502, f"the upstream's answer is larger than {_LARGEST} bytes")
+        return Reply(reply.status_code, to_client(reply.headers.raw), self.redacted(bytes(content)))
 
     def broken(self, error: Exception) -> Unusable:
         """What a failed exchange means for the client."""

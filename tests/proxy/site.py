@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,10 +13,22 @@ from openai import OpenAI
 from adaptive_middleware.config import load
 from adaptive_middleware.proxy.app import Limits, application
 from adaptive_middleware.proxy.configured import upstream_of
+from adaptive_middleware.types import Path, Request, StepScores
 from tests.server.loopback import running
 
 THREE = {"strategy": "best-of-n", "policy": {"kind": "fixed", "n": 3}, "max_samples": 3}
 POLICIES = {"three": {**THREE, "when": {"model": "three*"}}, "default": {"strategy": "pass-through"}}
+
+
+class Late:
+    """A scorer that needs longer for answers than their deadline allows."""
+
+    id = "late"
+
+    def score(self, request: Request, paths: Sequence[Path]) -> list[StepScores]:
+        if any(path.steps for path in paths):
+            time.sleep(1)
+        return [StepScores((0.5,) * max(len(path.steps), 1)) for path in paths]
 
 
 @contextmanager
