@@ -11,12 +11,21 @@ from typing import Any
 import httpx2
 import pytest
 
-from adaptive_middleware.errors import ConfigError
-from adaptive_middleware.proxy.app import Limits
+from adaptive_middleware.config import Plan, load
+from adaptive_middleware.errors import ConfigError, SamplerError
+from adaptive_middleware.proxy import upstream as proxy_upstream
+from adaptive_middleware.proxy.app import Limits, application
+from adaptive_middleware.proxy.configured import upstream_of
+from adaptive_middleware.proxy.replies import answered
+from adaptive_middleware.proxy.upstream import Upstream
+from adaptive_middleware.rules import Rule
+from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.testing.fake_openai import fake_openai
 from adaptive_middleware.testing.fake_sse import CUT, Script, StreamServer, fake_sse, whole_reply
+from adaptive_middleware.types import Outcome, Path
+from adaptive_middleware.types import Request as Call
 from tests.proxy.site import THREE, proxied, sdk
-from tests.server.loopback import eventually
+from tests.server.loopback import eventually, running
 
 KEY, SECRET = "amw_0123456789", "sk-upstream-0123456789"
 USER: list[Any] = [{"role": "user", "content": "Hi"}]
@@ -203,6 +212,47 @@ def test_a_client_that_leaves_ends_its_upstream_requests(policies: Any, headed: 
             eventually(lambda: slow.open == (1 if policies is None else 3))
         eventually(lambda: slow.open == 0)
         assert slow.abandoned == (1 if policies is None else 3)
+
+
+def test_an_error_whose_body_breaks_off_is_no_whole_error() -> None:
+    half = whole_reply(REPLY, status=500)[:-5]
+    with (
+        fake_sse({"m": [half, CUT]}) as cut,
+        proxied(cut.url) as url,
+        pytest.raises(httpx2.RemoteProtocolError),
+    ):
+        httpx2.post(url + "/v1/chat/completions", json={"model": "m", "messages": USER})
+
+
+def test_an_answer_that_does_not_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy_upstream, "_LARGEST", 1000)
+    with (
+        fake_sse({"m": [whole_reply(b"x" * 1001)]}) as upstream,
+        proxied(upstream.url, {"default": THREE}) as url,
+    ):
+        reply = httpx2.post(url + "/v1/chat/completions", json={"model": "m", "messages": USER})
+    assert (reply.status_code, "larger than 1000 bytes" in reply.text) == (502, True)
+
+
+def test_an_error_of_our_own_says_its_type_and_no_more() -> None:
+    def wrong(_: Call) -> bool:
+        message = "a secret"
+        raise ValueError(message)
+
+    plan = Plan((Rule("bad", pass_through, wrong),))
+    with running(application(plan, Upstream("http://127.0.0.1:9/v1"))) as url:
+        reply = httpx2.post(url + "/v1/chat/completions", json={"model": "m"})
+    assert (reply.status_code, reply.json()["error"]["message"]) == (500, "the proxy failed: ValueError")
+
+
+def test_a_strategy_must_return_a_path_as_it_was_drawn() -> None:
+    with pytest.raises(SamplerError, match="as it was drawn"):
+        answered(Outcome(Path(("made up",))), [])
+
+
+def test_without_an_upstream_there_is_no_proxy() -> None:
+    with pytest.raises(ConfigError, match="no upstream to stand before"):
+        upstream_of(load({"version": 1}), keyed=False)
 
 
 def test_a_key_that_is_not_set_is_named() -> None:
