@@ -115,6 +115,7 @@ def usage(body: Json, replies: list[Reply]) -> dict[str, int]:
 def fake_openai() -> Iterator[Server]:
     """A server in a thread of its own, on a free port; it has stopped when the block is left."""
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio leaves it out here
     server = Server(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
     routes = [
         Route("/v1/chat/completions", server.complete, methods=["POST"]),

@@ -150,6 +150,7 @@ def fake_sse(
 ) -> Iterator[StreamServer]:
     """A server in a thread of its own, on a free port of the loopback interface."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio leaves it out here
     server = StreamServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", scripts)
     loop = asyncio.new_event_loop()
     stop, ready = asyncio.Event(), threading.Event()
