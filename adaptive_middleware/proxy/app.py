@@ -23,6 +23,7 @@ from adaptive_middleware.errors import AdaptiveError, BudgetError
 from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.proxy.body import Body, NotAnObject
 from adaptive_middleware.proxy.drawing import Drawing
+from adaptive_middleware.proxy.events import FAREWELL
 from adaptive_middleware.proxy.flowing import Flowing
 from adaptive_middleware.proxy.metrics import Metrics, metrics
 from adaptive_middleware.proxy.policies import named, understood
@@ -129,7 +130,7 @@ class Proxy:
         first = await shown(watched)
         writing = Writing(streams, self.metrics.called)
         head = head_of(first, self.middleware.rule(call).name)
-        return Flowing(200, head, writing.chunks(first, watched), watched.aclose)
+        return Flowing(200, head, writing.chunks(first, watched), watched.aclose, FAREWELL)
 
 
 def application(

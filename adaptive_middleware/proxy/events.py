@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from adaptive_middleware.sampling.chunks import Chunks
 from adaptive_middleware.sampling.reading import Piece
 from adaptive_middleware.sampling.sse import DONE as OVER
 from adaptive_middleware.sampling.sse import Events, as_json
+from adaptive_middleware.server.requests import Refused
 from adaptive_middleware.types import ToolCall
 
 DONE = b"data: [DONE]\n\n"
@@ -46,6 +48,11 @@ class Event:
         b'data: {"choices": [], "adaptive": null}\n\n'
         """
         return framed(Body(self.data.encode(), self.values).changed(changes).decode())
+
+
+def error_event(status: int, message: str) -> bytes:
+    """An error in the middle of a stream, as OpenAI clients know it, and the end of the stream."""
+    return framed(json.dumps(Refused(status, message).body)) + DONE
 
 
 def framed(data: str) -> bytes:
@@ -86,3 +93,7 @@ def _piece(chunks: AllChunks, data: str, headers: Headers) -> Piece:
 def events_in(pieces: Sequence[Piece]) -> tuple[Event, ...]:
     """The events of an answer: what one that was streamed to its end carries as `raw`."""
     return tuple(piece.raw for piece in pieces if isinstance(piece.raw, Event))
+
+
+FAREWELL = b"\n" + error_event(503, "the proxy is stopping: ask again")
+"""What the client of an open stream is told when the time to finish it is over."""

@@ -17,7 +17,10 @@ class BrokenOff(Exception):
 
 
 class Flowing(Response):
-    """`chunks` as the body; `close` is awaited in the end, however it comes. The request's own body must have been read."""
+    """`chunks` as the body; `close` is awaited in the end, however it comes. The request's own body must have been read.
+
+    `farewell` is what a client that still listens is told when the server stops before the end.
+    """
 
     def __init__(
         self,
@@ -25,9 +28,11 @@ class Flowing(Response):
         headers: Headers,
         chunks: AsyncGenerator[bytes, None],
         close: Callable[[], Awaitable[object]],
+        farewell: bytes = b"",
     ) -> None:
         self.status_code, self.raw_headers, self.background = status, list(headers), None
-        self._chunks, self._close = chunks, close
+        self._begun = False
+        self._chunks, self._close, self._farewell = chunks, close, farewell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it all, unless the client goes away before."""
@@ -38,6 +43,11 @@ class Flowing(Response):
             await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()
+        except asyncio.CancelledError:
+            if self._farewell and self._begun and not sending.done():
+                sending.cancel()  # the server has no patience left to wait for that: a second order follows at once
+                await send({"type": "http.response.body", "body": self._farewell, "more_body": False})
+            raise
         finally:
             gone.cancel()
             sending.cancel()
@@ -50,6 +60,7 @@ class Flowing(Response):
             await send(
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )
+            self._begun = True
             try:
                 async for chunk in chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator
 
 import httpx2
 
-from adaptive_middleware.proxy.events import DONE, framed
+from adaptive_middleware.proxy.events import FAREWELL, error_event
 from adaptive_middleware.proxy.flowing import BrokenOff, Flowing
 from adaptive_middleware.proxy.headers import to_client
 from adaptive_middleware.proxy.upstream import Asked, Unusable, Upstream
-from adaptive_middleware.server.requests import Refused
 
 
 async def relayed(upstream: Upstream, asked: Asked, body: bytes, *, plain: bool = False) -> Flowing:
@@ -19,20 +17,20 @@ async def relayed(upstream: Upstream, asked: Asked, body: bytes, *, plain: bool 
     reply = await upstream.opened(asked, body, plain=plain)
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     compressed = reply.headers.get("content-encoding", "identity").lower() != "identity"
+    farewell = b""
     if not reply.is_success and not compressed:
         chunks = _redacted(upstream, reply)
     elif kind == "text/event-stream" and not compressed:
-        chunks = _events(upstream, reply)
+        chunks, farewell = _events(upstream, reply), FAREWELL
     else:
         chunks = _as_it_comes(reply)
     return Flowing(
-        reply.status_code, to_client(reply.headers.raw, rewritten=not reply.is_success), chunks, reply.aclose
+        reply.status_code,
+        to_client(reply.headers.raw, rewritten=not reply.is_success),
+        chunks,
+        reply.aclose,
+        farewell,
     )
-
-
-def error_event(status: int, message: str) -> bytes:
-    """An error in the middle of a stream, as OpenAI clients know it, and the end of the stream."""
-    return framed(json.dumps(Refused(status, message).body)) + DONE
 
 
 async def _as_it_comes(reply: httpx2.Response) -> AsyncGenerator[bytes, None]:

@@ -9,9 +9,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from adaptive_middleware.errors import AdaptiveError
-from adaptive_middleware.proxy.events import DONE, Event, events_in
+from adaptive_middleware.proxy.events import DONE, Event, error_event, events_in
 from adaptive_middleware.proxy.headers import Headers
-from adaptive_middleware.proxy.relay import error_event
 from adaptive_middleware.proxy.replies import summed, told_in_headers
 from adaptive_middleware.proxy.streaming import Streams
 from adaptive_middleware.report import report

@@ -21,11 +21,15 @@ from typer.testing import CliRunner
 
 from adaptive_middleware.cli import app as shell
 from adaptive_middleware.server import serving
-from adaptive_middleware.testing.fake_sse import fake_sse, whole_reply
+from adaptive_middleware.testing.fake_sse import chunk, fake_sse, whole_reply
 from tests.server.loopback import eventually
 
 REPLY = {"choices": [{"message": {"content": "Yes"}, "finish_reason": "stop"}]}
 POLICY = "policies: {default: {strategy: best-of-n, policy: {kind: fixed, n: 2}}}\n"
+LIVE = """
+prm: {kind: python, target: "tests.config.parts:Scores", args: {value: 0.9}}
+policies: {default: {strategy: first-good, good: 0.5, max_samples: 2}}
+"""
 
 
 @contextmanager
@@ -93,6 +97,24 @@ def test_sigterm_waits_no_longer_than_its_grace(tmp_path: Path) -> None:
         server.send_signal(signal.SIGTERM)
         assert server.wait(60) == 0
         eventually(lambda: upstream.open == 0)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_stream_that_outlasts_the_grace_ends_with_an_error_event(tmp_path: Path, live: bool) -> None:
+    with fake_sse({"m": [chunk("One"), threading.Event()]}) as upstream:
+        config = f"upstream: {{base_url: '{upstream.url}'}}\n" + (LIVE if live else "")
+        with process(tmp_path, config, "--grace", "1") as (server, url):
+            client = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+            body = json.dumps({"model": "m", "messages": [], "stream": True})
+            client.request("POST", "/v1/chat/completions", body)
+            reply = client.getresponse()
+            assert b"One" in reply.readline()
+            server.send_signal(signal.SIGTERM)
+            *_, error, done, end = reply.read().decode().split("\n\n")
+            assert json.loads(error.strip().removeprefix("data: "))["error"]["code"] == 503
+            assert (done, end) == ("data: [DONE]", "")
+            client.close()
+            assert server.wait(60) == 0
 
 
 @pytest.mark.parametrize(
