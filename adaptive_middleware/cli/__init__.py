@@ -18,6 +18,7 @@ from adaptive_middleware.cli.bench_replay import replay
 from adaptive_middleware.cli.calibrate import calibrate
 from adaptive_middleware.cli.demo import demo
 from adaptive_middleware.cli.finetune import finetune
+from adaptive_middleware.cli.serve import serve
 from adaptive_middleware.cli.serve_prm import serve_prm
 from adaptive_middleware.errors import AdaptiveError
 
@@ -31,6 +32,7 @@ app.command("audit")(audit)
 app.command("calibrate")(calibrate)
 app.command("demo")(demo)
 app.command("finetune")(finetune)
+app.command("serve")(serve)
 app.command("serve-prm")(serve_prm)
 bench.command("replay")(replay)
 

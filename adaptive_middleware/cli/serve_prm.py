@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Annotated
 
 import typer
+
+from adaptive_middleware.cli.key_env import key_in
 
 
 def serve_prm(  # noqa: PLR0913, PLR0917 - options of a command
@@ -27,7 +28,7 @@ def serve_prm(  # noqa: PLR0913, PLR0917 - options of a command
     as_json: Annotated[bool, typer.Option("--json", help="Say where it listens as one JSON object.")] = False,
 ) -> None:
     """Serve POST /pooling, GET /health, /metrics and /v1/models until SIGTERM or Ctrl-C."""
-    key = _key(key_env)
+    key = key_in(key_env)
     from adaptive_middleware.server.serving import listening, serve  # noqa: PLC0415 - loads uvicorn
 
     listener = listening(
@@ -43,14 +44,3 @@ def serve_prm(  # noqa: PLR0913, PLR0917 - options of a command
     url = f"http://{shown}:{listener.getsockname()[1]}"
     line = json.dumps({"url": url, "model": served.name}) if as_json else f"{served.name} listens on {url}"
     serve(app, listener, grace=grace, ready=lambda: typer.echo(line))
-
-
-def _key(name: str | None) -> str | None:
-    from adaptive_middleware.errors import ConfigError  # noqa: PLC0415
-
-    if name is None:
-        return None
-    if not (key := os.environ.get(name, "").strip()):
-        message = f"the environment variable {name} (--key-env) is not set: put the key of clients there"
-        raise ConfigError(message)
-    return key

@@ -36,6 +36,8 @@ _PATTERNS: Mapping[str | int, str] = {
     "sha256": "64 digits of 0-9 and a-f",
     "sha256_files": "64 digits of 0-9 and a-f",
     "urls": "http(s)://host:port",
+    "base_url": "http(s)://host:port/v1",
+    "key_env": "the name of an environment variable",
     "target": "'package.module:name'",
 }
 

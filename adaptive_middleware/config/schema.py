@@ -16,6 +16,7 @@ from adaptive_middleware.config.calls import Limits
 from adaptive_middleware.config.fields import Model, Text
 from adaptive_middleware.config.prms import Prm
 from adaptive_middleware.config.strategies import PolicyRule
+from adaptive_middleware.config.upstream import Upstream
 
 
 class Budget(Model):
@@ -36,6 +37,9 @@ class Settings(Model):
     )
     generator: Text | None = Field(
         None, description="Id of the wrapped model: a calibration bundle of another one is then refused."
+    )
+    upstream: Upstream | None = Field(
+        None, description="Endpoint that `adaptive-middleware serve` stands before; nothing else reads it."
     )
     policies: dict[Text, PolicyRule] = Field(
         default_factory=dict,

@@ -6,11 +6,10 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, cast
+from typing import Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -24,6 +23,7 @@ from adaptive_middleware.errors import ScorerError
 from adaptive_middleware.scoring.computed import Computed, Engine
 from adaptive_middleware.scoring.device import Stats
 from adaptive_middleware.scoring.rows import Row
+from adaptive_middleware.server.asked import failed, no_such_page, refused, unless_gone, whole_body
 from adaptive_middleware.server.guard import Guard, digest
 from adaptive_middleware.server.metrics import Metrics, metrics
 from adaptive_middleware.server.pooling import Served, reply_of, rows_of
@@ -81,12 +81,12 @@ class Pooling:
         return response
 
     async def _answered(self, request: Request) -> Response:
-        body = await _body(request, self.limits)
+        body = await whole_body(request, most=self.limits.body_bytes, seconds=self.limits.body_seconds)
         asked, rows = await asyncio.to_thread(_understood, self.served, body)
         tokens = sum(len(row.ids) for row in rows)
         self._taken(len(rows), tokens)
         try:
-            computed = await _unless_gone(request, self.engine.submit(rows))
+            computed = await unless_gone(request, asyncio.wrap_future(self.engine.submit(rows)))
         except ScorerError as error:
             raise Refused(500, str(error)) from error
         finally:
@@ -142,50 +142,19 @@ def application(
     app = Starlette(
         routes=routes,
         lifespan=partial(_lifespan, close=engine.close),
-        exception_handlers={Refused: _refused, HTTPException: _no_such_page, Exception: _failed},
+        exception_handlers={Refused: refused, HTTPException: no_such_page, Exception: _failed},
     )
     return Guard(app, None if key is None else digest(key))
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
-    refused = cast("Refused", error)
-    headers = None if refused.retry_after is None else {"retry-after": str(refused.retry_after)}
-    return JSONResponse(refused.body, refused.status, headers)
-
-
-async def _no_such_page(_request: Request, error: Exception) -> Response:
-    missing = cast("HTTPException", error)
-    refused = Refused(missing.status_code, missing.detail)
-    return JSONResponse(refused.body, missing.status_code, missing.headers)
-
-
 async def _failed(_request: Request, error: Exception) -> Response:
-    error_body = Refused(500, f"the model failed: {type(error).__name__}").body
-    return JSONResponse(
-        error_body, 500, {"connection": "close"}
-    )  # starlette raises it again, and uvicorn hangs up
+    return failed("the model", error)
 
 
 @asynccontextmanager
 async def _lifespan(_app: Starlette, *, close: Callable[[], None]) -> AsyncIterator[None]:
     yield
     await asyncio.to_thread(close)
-
-
-async def _body(request: Request, limits: Limits) -> bytes:
-    """The whole body; raises `Refused` when it is too large (413) or does not arrive (408)."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(limits.body_seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limits.body_bytes:
-                    message = f"the body is larger than {limits.body_bytes} bytes: send fewer prompts"
-                    raise Refused(413, message)
-    except TimeoutError as error:
-        message = f"the body did not arrive within {limits.body_seconds:g} seconds"
-        raise Refused(408, message) from error
-    return bytes(body)
 
 
 def _understood(served: Served, body: bytes) -> tuple[PoolingRequest, list[Row]]:
@@ -195,19 +164,3 @@ def _understood(served: Served, body: bytes) -> tuple[PoolingRequest, list[Row]]
 
 def _written(served: Served, asked: PoolingRequest, rows: list[Row], computed: Computed) -> bytes:
     return json.dumps(reply_of(served, asked, rows, computed), allow_nan=False).encode()
-
-
-async def _unless_gone(request: Request, computing: Future[Computed]) -> Computed | None:
-    """What is computed; None, and the work cancelled where it has not begun, when the client goes away before."""
-    work = asyncio.ensure_future(asyncio.wrap_future(computing))
-    gone = asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
-        return work.result() if work.done() else None
-    finally:
-        gone.cancel()
-        work.cancel()
-
-
-async def _gone(request: Request) -> None:
-    await request.receive()  # the body has been read: what comes now is the end of the connection

@@ -15,7 +15,9 @@ _KINDS = {
     408: "RequestTimeoutError",
     413: "RequestEntityTooLargeError",
     500: "InternalServerError",
+    502: "BadGatewayError",
     503: "ServiceUnavailableError",
+    504: "GatewayTimeoutError",
 }
 _WRITTEN = (("float32", "little"), ("float32", "native"))
 _INPUT = "give a text, a list of texts, a list of token ids, or a list of lists of token ids"

@@ -60,10 +60,17 @@ def listening(host: str, port: int, *, keyed: bool) -> socket.socket:
         raise ConfigError(message)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
         message = f"cannot listen on {host}:{port} ({error.strerror}): choose another port or host"
         raise ConfigError(message) from error
+    without_delay(listener)
+    return listener
+
+
+def without_delay(listener: socket.socket) -> None:
+    """Send what is written at once. asyncio does so by itself, but not for sockets that do not name TCP as protocol."""
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits this
 
 
 def _is_loopback(host: str) -> bool:

@@ -67,13 +67,16 @@ def whole_reply(body: object, *, status: int = 200, kind: str = "application/jso
 class StreamServer:
     """A running server and what it has seen: bodies `asked`, `open` answers now, the most at once, and those whose client left.
 
-    A script may be a function of the request's body. `paths` are the addresses that were asked.
+    A script may be a function of the request's body; it is found by the body's `model`, or else by the path.
+    `paths` are the addresses that were asked, `heads` and `written` the requests as they were sent.
     """
 
     url: str
     scripts: Mapping[str, Script | Callable[[Mapping[str, Any]], Script]]
     asked: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    written: list[bytes] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
     open: int = 0
     peak: int = 0
@@ -86,7 +89,7 @@ class StreamServer:
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
                 body = await self._read(reader)
-                found = self.scripts[body["model"]]
+                found = self.scripts.get(str(body.get("model"))) or self.scripts[self.paths[-1]]
                 await self._play(found(body) if callable(found) else found, reader, writer)
         finally:
             writer.close()
@@ -97,11 +100,14 @@ class StreamServer:
     async def _read(self, reader: asyncio.StreamReader) -> dict[str, Any]:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         lines = [line.partition(":") for line in head.lower().split("\r\n")[1:]]
-        length = next(int(value) for name, _, value in lines if name == "content-length")
-        body: dict[str, Any] = json.loads(await reader.readexactly(length))
+        length = next((int(value) for name, _, value in lines if name == "content-length"), 0)
+        written = await reader.readexactly(length)
+        body: dict[str, Any] = json.loads(written or b"{}")
+        self.heads.append(head)
+        self.written.append(written)
         self.asked.append(body)
         self.paths.append(head.split(" ", 2)[1])
-        self.requests[body["model"]] += 1
+        self.requests[str(body.get("model"))] += 1
         return body
 
     async def _play(self, script: Script, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -144,6 +150,7 @@ def fake_sse(
 ) -> Iterator[StreamServer]:
     """A server in a thread of its own, on a free port of the loopback interface."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio leaves it out here
     server = StreamServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", scripts)
     loop = asyncio.new_event_loop()
     stop, ready = asyncio.Event(), threading.Event()

@@ -22,13 +22,14 @@ from adaptive_middleware.config import (
     stopping,
     strategies,
     tools,
+    upstream,
 )
 from adaptive_middleware.errors import ConfigError
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 MODELS = [
     model
-    for module in (calls, keeping, prms, schema, stopping, strategies, tools)
+    for module in (calls, keeping, prms, schema, stopping, strategies, tools, upstream)
     for model in vars(module).values()
     if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == module.__name__
 ]
@@ -99,6 +100,13 @@ VERDICTS: list[tuple[dict[str, Any], bool]] = [
     ({}, False),
     ({"version": 2}, False),
     ({"version": 1, "prm": None}, False),
+    ({"version": 1, "upstream": {"base_url": "http://[::1]:8000/v1", "key_env": "A_KEY"}}, True),
+    ({"version": 1, "upstream": {"base_url": "https://api.example", "timeout": 5}}, True),
+    ({"version": 1, "upstream": {"base_url": "ftp://a/v1"}}, False),
+    ({"version": 1, "upstream": {"base_url": "http://user:word@a/v1"}}, False),
+    ({"version": 1, "upstream": {"base_url": "http://a/v1?key=x"}}, False),
+    ({"version": 1, "upstream": {"base_url": "http://a/v1", "key_env": "$A"}}, False),
+    ({"version": 1, "upstream": {}}, False),
     ({"version": 1, "budgets": {}}, False),
     ({"version": 1, "prm": {"kind": "lab"}, "calibration": "lab"}, True),
     ({"version": 1, "prm": {"kind": "lab", "model": "x"}}, False),

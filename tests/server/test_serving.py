@@ -98,6 +98,14 @@ def test_with_a_key_any_address_can_be_had() -> None:
     listening("0.0.0.0", 0, keyed=True).close()  # noqa: S104 - with a key
 
 
+def test_what_is_written_is_sent_at_once() -> None:
+    """Nagle's algorithm would hold the body back until the client confirms the head: 40 ms a reply."""
+    with listening("127.0.0.1", 0, keyed=False) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
 def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -1,0 +1,61 @@
+"""What a proxy counts, for Prometheus; each proxy has a registry of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from adaptive_middleware.types import Outcome
+
+_PREFIX = "adaptive_proxy_"
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Counters of one proxy; `seconds` is the time to the head of a reply, `in_flight` requests without one yet."""
+
+    registry: CollectorRegistry
+    requests: Counter
+    seconds: Histogram
+    in_flight: Gauge
+    gone: Counter
+    calls: Counter
+    samples: Counter
+    tokens: Counter
+    degraded: Counter
+
+    def called(self, outcome: Outcome) -> None:
+        """Count a call that was answered adaptively."""
+        rule = outcome.rule
+        self.calls.labels(rule).inc()
+        self.samples.labels(rule).inc(
+            len(outcome.considered) + len(outcome.dropped) + len(outcome.failed) or 1
+        )
+        self.tokens.labels(rule, "prompt").inc(outcome.usage.prompt_tokens)
+        self.tokens.labels(rule, "completion").inc(outcome.usage.completion_tokens)
+        self.tokens.labels(rule, "prm").inc(outcome.usage.prm_tokens)
+        self.degraded.labels(rule).inc(bool(outcome.degraded))
+
+
+def metrics() -> Metrics:
+    """New counters."""
+    registry = CollectorRegistry(auto_describe=False)
+
+    def counter(name: str, about: str, *labels: str) -> Counter:
+        return Counter(_PREFIX + name, about, labels, registry=registry)
+
+    return Metrics(
+        registry,
+        counter("requests", "Requests by HTTP status.", "status"),
+        Histogram(
+            f"{_PREFIX}reply_seconds", "Time to the head of a reply.", registry=registry, buckets=_SECONDS
+        ),
+        Gauge(f"{_PREFIX}in_flight", "Requests whose reply has not begun.", registry=registry),
+        counter("disconnects", "Requests whose client left before the reply began."),
+        counter("calls", "Calls that a policy answered.", "policy"),
+        counter("samples", "Answers drawn for them, failed and dropped ones included.", "policy"),
+        counter("tokens", "Tokens spent on them.", "policy", "kind"),
+        counter("degraded", "Calls that got less than their policy asked for.", "policy"),
+    )
