@@ -110,7 +110,7 @@ def answered(outcome: Outcome, usages: Sequence[Mapping[str, Any]]) -> Reply:
 
     `usages` are the provider's counts of all replies. Where there is nothing to report, the bytes are the upstream's.
     """
-    whole = outcome.chosen.raw
+    whole = _said(outcome) or outcome.chosen.raw
     if not isinstance(whole, Whole):
         message = f"a path was chosen that no reply belongs to ({outcome.chosen.error}): return a path as it was drawn"
         raise SamplerError(message)
@@ -118,6 +118,18 @@ def answered(outcome: Outcome, usages: Sequence[Mapping[str, Any]]) -> Reply:
     changed = whole.body.changed(told)
     headers = [pair for pair in whole.reply.headers if pair[0].lower() != b"content-length"]
     return Reply(whole.reply.status, [*headers, *told_in_headers(outcome)], changed)
+
+
+def _said(outcome: Outcome) -> Whole | None:
+    """What a strategy says itself, instead of calling a tool that it is not sure of, in the form of an answer it had."""
+    said = outcome.chosen
+    drawn = [one.path.raw for one in outcome.considered if isinstance(one.path.raw, Whole)]
+    if said.raw is not None or said.done or said.error is not None or not drawn:
+        return None
+    message = {"role": "assistant", "content": said.text}
+    choice = {"index": 0, "message": message, "finish_reason": said.finish_reason}
+    made = json.dumps({**drawn[0].body.values, "choices": [choice]}).encode()
+    return Whole(drawn[0].reply, Body.read(made))
 
 
 def told_of(outcome: Outcome, usages: Sequence[Mapping[str, Any]]) -> dict[str, object]:
