@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -13,13 +14,14 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from adaptive_middleware import Middleware, Path, best_of_n, fixed
+from adaptive_middleware.effects import Flow
 from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.testing import TableScorer
 from adaptive_middleware.transport.call import read_call, written
 from adaptive_middleware.transport.httpx2 import AdaptiveTransport, AsyncAdaptiveTransport
 from adaptive_middleware.transport.replies import Refused, Reply
 from adaptive_middleware.transport.responses import answer
-from adaptive_middleware.types import ToolCall, Usage
+from adaptive_middleware.types import Outcome, Request, ToolCall, Usage
 
 USAGE = {
     "input_tokens": 5,
@@ -179,3 +181,24 @@ def test_a_reply_without_output_is_kept_for_the_client(came: Reply) -> None:
     with pytest.raises(Refused) as raised:
         answer(came)
     assert raised.value.reply is came
+
+
+@pytest.mark.parametrize(("reason", "status"), [("stop", "completed"), ("length", "incomplete")])
+def test_words_in_place_of_an_answer_are_a_response(reason: str, status: str) -> None:
+    def words(request: Request) -> Flow[Outcome]:
+        outcome = yield from best_of_n(fixed(2), max_samples=2)(request)
+        return replace(outcome, chosen=Path(("In words.",), done=False, finish_reason=reason))
+
+    middleware = Middleware(words, scorer=TableScorer(two_is_right))
+    inner = httpx2.MockTransport(Provider())
+    http = httpx2.Client(transport=AdaptiveTransport(middleware, inner, max_concurrency=1))
+    with OpenAI(api_key="none", base_url="http://model/v1", http_client=http) as client:
+        found = client.responses.create(model="m", input="Which?")
+    assert (found.output_text, found.status, found.id, found._request_id) == (
+        "In words.",
+        status,
+        "resp-2",
+        "req-2",
+    )
+    assert found.usage is not None
+    assert found.usage.total_tokens == 16
