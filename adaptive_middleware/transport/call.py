@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adaptive_middleware.transport.text import conversation_text
+from adaptive_middleware.transport.text import conversation_text, items_text
 from adaptive_middleware.types import Request
 
 Headers = Sequence[tuple[str, str]]
@@ -15,7 +15,9 @@ Headers = Sequence[tuple[str, str]]
 _OURS = "x-adaptive-"
 _REMADE = ("content-length", "transfer-encoding")
 _STREAM = ("stream", "stream_options")
-_SPLIT = ("messages", "tools", *_STREAM)
+_SPLIT = ("messages", "input", "tools", *_STREAM)
+_ONCE = ("stream", "background", "conversation", "prompt")
+_HARMLESS = ("function", "custom")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,16 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A chat completion that a client asked for: its bytes and headers, its JSON, and the request that it is."""
+    """A completion that a client asked for: its bytes and headers, its JSON, and the request that it is.
+
+    `responses` says that it is one of the Responses API, not of chat completions.
+    """
 
     content: bytes
     headers: Headers
     body: Mapping[str, Any]
     request: Request
+    responses: bool = False
 
     @property
     def streams(self) -> bool:
@@ -107,36 +113,49 @@ class Call:
 
 
 def relevant(method: str, path: str) -> bool:
-    """Whether a request asks for a chat completion."""
-    return method == "POST" and path.endswith("/chat/completions")
+    """Whether a request asks for a chat completion, or for a response of the Responses API."""
+    return method == "POST" and path.endswith(("/chat/completions", "/responses"))
 
 
-def read_call(content: bytes, headers: Headers) -> Call | None:
-    """The call that a request to `/chat/completions` is; None for one to be passed on as it is.
+def read_call(content: bytes, headers: Headers, path: str = "/chat/completions") -> Call | None:
+    """The call that a relevant request to `path` is; None for one to be passed on as it is.
 
-    That is whatever is not a JSON object with messages, and a request for several choices: its client wants them all.
+    That is whatever is not a JSON object with messages or input, a request for several choices (its client wants
+    them all), and a response that must not or cannot be drawn several times: one that is streamed, runs in the
+    background, is added to a conversation, comes from a stored prompt, or may use tools that run at the provider.
     The headers `x-adaptive-tags` (comma-separated) and `x-adaptive-call-site` are for rules to look at.
     """
+    responses = path.endswith("/responses")
     try:
         body = json.loads(content)
-        if not isinstance(body, dict) or body.get("n") not in (None, 1):
+        if not (_repeatable(body) if responses else body.get("n") in (None, 1)):
             return None
-        text = conversation_text(body["messages"])
+        text = items_text(body["input"]) if responses else conversation_text(body["messages"])
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
+    return Call(content, headers, body, _request(text, body, headers), responses)
+
+
+def _repeatable(body: Mapping[str, Any]) -> bool:
+    """Whether a response may be drawn several times with no more effect than its cost."""
+    tools = body.get("tools") or ()
+    return not any(body.get(name) for name in _ONCE) and all(tool["type"] in _HARMLESS for tool in tools)
+
+
+def _request(text: str, body: Mapping[str, Any], headers: Headers) -> Request:
     named = {name.lower(): value for name, value in headers}
     tags = (tag.strip() for tag in named.get("x-adaptive-tags", "").split(","))
     model = body.get("model")
-    request = Request(
+    given = body["messages"] if "messages" in body else body["input"]
+    return Request(
         text,
-        messages=body["messages"],
+        messages=(given,) if isinstance(given, str) else given,
         tools=body.get("tools") or (),
         parameters={name: value for name, value in body.items() if name not in _SPLIT},
         tags=frozenset(tag for tag in tags if tag),
         model=model if isinstance(model, str) else None,
         call_site=named.get("x-adaptive-call-site"),
     )
-    return Call(content, headers, body, request)
 
 
 def written(body: Mapping[str, Any]) -> bytes:

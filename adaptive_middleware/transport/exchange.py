@@ -66,7 +66,7 @@ class Exchange:
                 yield from showing.more(one)
         yield from showing.end()
 
-    def _ports(self, request: Any, call: Call, drawn: Drawn) -> tuple[ReplySampler, StepStreamer]:
+    def _ports(self, request: Any, call: Call, drawn: Drawn) -> tuple[ReplySampler, StepStreamer | None]:
         def send(form: Form) -> Reply:
             try:
                 with closing(self.inner(self.settings.request(request, form))) as response:
@@ -75,6 +75,8 @@ class Exchange:
                 raise self.settings.too_late(error, form) from error
 
         sampler = ReplySampler(call, send, drawn, self.settings.max_concurrency)
+        if call.responses:
+            return sampler, None
         source, told = self._source(request, call, drawn), drawn.readings.append
         return sampler, StepStreamer(source, finish, begun=told, **self.settings.steps(call))
 
@@ -138,7 +140,9 @@ class AsyncExchange:
         for event in showing.end():
             yield event
 
-    def _ports(self, request: Any, call: Call, drawn: Drawn) -> tuple[AsyncReplySampler, AsyncStepStreamer]:
+    def _ports(
+        self, request: Any, call: Call, drawn: Drawn
+    ) -> tuple[AsyncReplySampler, AsyncStepStreamer | None]:
         async def send(form: Form) -> Reply:
             try:
                 async with aclosing(await self.inner(self.settings.request(request, form))) as response:
@@ -147,6 +151,8 @@ class AsyncExchange:
                 raise self.settings.too_late(error, form) from error
 
         sampler = AsyncReplySampler(call, send, drawn, self.settings.max_concurrency)
+        if call.responses:
+            return sampler, None
         source, told = self._source(request, call, drawn), drawn.readings.append
         return sampler, AsyncStepStreamer(source, finish, begun=told, **self.settings.steps(call))
 

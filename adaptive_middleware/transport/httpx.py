@@ -23,7 +23,7 @@ class _AsyncLive(AsyncLive, httpx.AsyncByteStream):
 
 
 class AdaptiveTransport(httpx.BaseTransport):
-    """Answers chat completions with as many samples as `middleware` decides; whatever else passes through untouched.
+    """Answers chat completions and responses with as many samples as `middleware` decides; whatever else passes through untouched.
 
         OpenAI(http_client=DefaultHttpxClient(transport=AdaptiveTransport(middleware)))
 

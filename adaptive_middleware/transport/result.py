@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from adaptive_middleware.errors import AdaptiveError, BudgetError, DeadlineExceeded, SamplerError
@@ -35,17 +36,37 @@ def result(outcome: Outcome, call: Call, drawn: Drawn) -> Reply:
 
 
 def winner(outcome: Outcome, call: Call) -> Completion:
-    """The completion that was chosen; one that was cut off, or withheld, is its text. Raises `SamplerError` for what was never drawn."""
+    """The completion that was chosen, or the one that a text in its place is; raises `SamplerError` for what was never drawn."""
     chosen = outcome.chosen
     if isinstance(chosen.raw, Completion):
         return chosen.raw
     if chosen.raw is None and chosen.error is None and not chosen.done:
-        message = {"role": "assistant", "content": chosen.text}
-        choice = {"index": 0, "message": message, "finish_reason": chosen.finish_reason or CUT_OFF}
-        head = {"id": "chatcmpl-adaptive", "object": "chat.completion", "created": int(time.time())}
-        return Completion(Reply(200, [], b""), {**head, "model": call.request.model, "choices": [choice]})
+        return _worded(outcome, call)
     said = f"the chosen answer is none that was drawn: {chosen.error or chosen.text[:_LONGEST]!r}"
     raise SamplerError(said)
+
+
+def _worded(outcome: Outcome, call: Call) -> Completion:
+    """An answer that is text alone, because it was cut off or stands for another, with the head of the best one drawn."""
+    best = None if outcome.choice is None else outcome.considered[outcome.choice.index].path.raw
+    reply, head = (best.reply, best.body) if isinstance(best, Completion) else (Reply(200, [], b""), {})
+    whole = outcome.chosen.finish_reason == "stop"
+    form = _response if call.responses else _completion
+    body = form(outcome.chosen.text, whole, {"id": "adaptive", "model": call.request.model, **head})
+    return Completion(replace(reply, content=b""), body)
+
+
+def _completion(text: str, whole: bool, head: Mapping[str, Any]) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": "stop" if whole else CUT_OFF}
+    return {"object": "chat.completion", "created": int(time.time()), **head, "choices": [choice]}
+
+
+def _response(text: str, whole: bool, head: Mapping[str, Any]) -> dict[str, Any]:
+    status = "completed" if whole else "incomplete"
+    part = {"type": "output_text", "text": text, "annotations": []}
+    item = {"type": "message", "id": "adaptive", "role": "assistant", "status": status, "content": [part]}
+    return {"object": "response", "created_at": int(time.time()), **head, "status": status, "output": [item]}
 
 
 def additions(details: Mapping[str, Any] | None, usage: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from adaptive_middleware.sampling.fanout import afan_out, fan_out
 from adaptive_middleware.sampling.reading import Reading
+from adaptive_middleware.transport import responses
 from adaptive_middleware.transport.call import Call, Form
 from adaptive_middleware.transport.replies import Completion, Reply, answer
 from adaptive_middleware.transport.streamed import spent
@@ -45,7 +46,7 @@ class _Drawing(Generic[Sent]):
         return self.send(self.call.form(request, next(self.drawn.numbers)))
 
     def _kept(self, reply: Reply) -> Path:
-        completion, path = answer(reply)
+        completion, path = (responses.answer if self.call.responses else answer)(reply)
         self.drawn.completions.append(completion)
         return path
 

@@ -62,7 +62,7 @@ class Settings:
     def call(self, request: Any, content: bytes) -> Call | None:
         """The call that a request is; None for one that is passed on."""
         plain = request.headers.get("content-encoding", "identity") == "identity"
-        return read_call(content, _named(request)) if plain else None
+        return read_call(content, _named(request), request.url.path) if plain else None
 
     def passes(self, call: Call) -> bool:
         """Whether the call's rule leaves it as it is."""

@@ -10,6 +10,7 @@ from adaptive_middleware.types import ToolCall
 
 Json = Mapping[str, Any]
 _INSTRUCTIONS = ("system", "developer")
+_TEXTS = ("text", "input_text", "output_text")
 
 
 def conversation_text(messages: Sequence[Json]) -> str:
@@ -28,6 +29,28 @@ def conversation_text(messages: Sequence[Json]) -> str:
     if len(turns) == 1 and turns[0].get("role") == "user":
         return _paragraph(turns[0])
     return "\n\n".join(f"{message.get('role')}: {_paragraph(message)}" for message in turns)
+
+
+def items_text(given: str | Sequence[Json]) -> str:
+    r"""The same of the `input` of the Responses API, whose tool calls and their results are items of their own.
+
+    >>> called = {"type": "function_call", "call_id": "1", "name": "now", "arguments": "{}"}
+    >>> items_text([{"role": "user", "content": "Late?"}, called, {"type": "function_call_output", "output": "9 pm"}])
+    'user: Late?\n\nassistant: now({})\n\ntool: 9 pm'
+    """
+    return given if isinstance(given, str) else conversation_text([_turn(item) for item in given])
+
+
+def _turn(item: Json) -> Json:
+    kind = item.get("type", "message")
+    if kind == "message":
+        return item
+    if kind.endswith("_output"):
+        return {"role": "tool", "content": item.get("output")}
+    called = {"function_call": "function", "custom_tool_call": "custom"}.get(kind)
+    if called is not None:
+        return {"role": "assistant", "tool_calls": [{called: item}]}
+    return {"role": "assistant", "content": [{"type": kind}]}
 
 
 def content_text(content: object) -> str:
@@ -58,7 +81,7 @@ def _part(part: object) -> str:
     if not isinstance(part, Mapping):
         return str(part)
     kind = part.get("type", "part")
-    return str(part.get("text", "")) if kind == "text" else f"[{kind}]"
+    return str(part.get("text", "")) if kind in _TEXTS else f"[{kind}]"
 
 
 def _written_calls(message: Json) -> Iterator[tuple[str, str, str | None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import openai
@@ -11,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from adaptive_middleware import Middleware, Path, Rule, best_of_n, fixed
+from adaptive_middleware.effects import Flow
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.strategies.careful import careful
 from adaptive_middleware.strategies.effort import Rung, effort
@@ -288,3 +290,27 @@ async def test_headers_for_us_pick_the_rule_and_a_failing_scorer_is_told(asking:
         assert raw.headers["x-adaptive-degraded"].endswith("out of order ?")
     passed = await asking.chat(client, "constant", extra_headers={"x-adaptive-tags": "chat"})
     assert "adaptive" not in passed.model_extra
+
+
+def withholds(request: Request) -> Flow[Outcome]:
+    outcome = yield from best_of_n(fixed(2), max_samples=2)(request)
+    said = Path(("No tool was called.",), done=False, finish_reason="stop")
+    return replace(outcome, chosen=said)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_words_in_place_of_a_tool_call_have_the_head_of_the_best_answer(
+    asking: Any, stream: bool
+) -> None:
+    middleware = Middleware(withholds, scorer=TableScorer(0.5))
+    found = await asking.chat(asking.client(middleware), "constant", tools=[ADD], stream=stream)
+    if stream:
+        chunks = await asking.items(found)
+        assert "".join(one.choices[0].delta.content or "" for one in chunks) == "No tool was called."
+        assert not any(one.choices[0].delta.tool_calls for one in chunks)
+        assert chunks[-1].choices[0].finish_reason == "stop"
+        return
+    (choice,) = found.choices
+    assert (choice.message.content, choice.message.tool_calls) == ("No tool was called.", None)
+    assert (choice.finish_reason, found.model_extra["adaptive"]["samples"]) == ("stop", 2)
+    assert found._request_id.removeprefix("req-") == found.id.removeprefix("chatcmpl-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from adaptive_middleware import Middleware, best_of_n, fixed
 from adaptive_middleware.errors import DeadlineExceeded, SamplerError, TokensExceeded
+from adaptive_middleware.strategies.first_good import first_good
+from adaptive_middleware.testing import TableScorer
 from adaptive_middleware.transport.call import Call, read_call, written
 from adaptive_middleware.transport.chunks import chunks_of, completion_of
 from adaptive_middleware.transport.httpx2 import AdaptiveTransport
@@ -288,3 +291,24 @@ def test_parts_with_the_same_index_are_one_and_null_changes_nothing() -> None:
         {"name": "f", "arguments": "b"},
     ]
     assert (choice["finish_reason"], found["system_fingerprint"]) == ("length", None)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_compressed_replies_are_answers_like_others(stream: bool) -> None:
+    whole = {"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}]}
+    events = [{"choices": [{"index": 0, "delta": {"content": "4"}, "finish_reason": "stop"}]}]
+
+    def provider(request: httpx2.Request) -> httpx2.Response:
+        streams = json.loads(request.content).get("stream", False)
+        plain = b"".join(b"data: " + written(one) + b"\n\n" for one in events) if streams else written(whole)
+        kind = "text/event-stream" if streams else "application/json"
+        headers = {"content-type": kind, "content-encoding": "gzip", "x-request-id": "r"}
+        return httpx2.Response(200, headers=headers, content=gzip.compress(plain))
+
+    otherwise = best_of_n(fixed(2), max_samples=2)
+    strategy = first_good(otherwise, good=0.5, by="mean") if stream else otherwise
+    middleware = Middleware(strategy, scorer=TableScorer(0.9))
+    with httpx2.Client(transport=AdaptiveTransport(middleware, httpx2.MockTransport(provider))) as client:
+        found = client.post(URL, json={"messages": [USER], "stream": stream})
+    assert (found.headers["x-request-id"], "content-encoding" in found.headers) == ("r", False)
+    assert '"content":"4"' in found.text

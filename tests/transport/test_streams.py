@@ -28,6 +28,7 @@ from adaptive_middleware.testing.fake_sse import (
     fake_sse,
     whole_reply,
 )
+from adaptive_middleware.transport.httpx2 import AdaptiveTransport, AsyncAdaptiveTransport
 from adaptive_middleware.types import Outcome, Request
 
 GOOD = ["2 + 2", " = 4\n\n", "The answer", " is 4."]
@@ -348,3 +349,49 @@ async def test_whatever_the_provider_says_after_the_end_is_passed_on(
         ("4", "stop"),
         ("!", "stop"),
     ]
+
+
+def helped(client: openai.OpenAI) -> tuple[Any, Any, list[Any]]:
+    """The parsed tool arguments, the usage and the chunks that the SDK's own stream helper gathers."""
+    function: Any = ADD["function"]
+    strict: Any = {**function, "strict": True}
+    with client.chat.completions.stream(
+        model="fake+constant",
+        messages=[{"role": "user", "content": "Add 3 and 4."}],
+        tools=[{"type": "function", "function": strict}],
+        stream_options={"include_usage": True},
+    ) as stream:
+        chunks = [one.chunk for one in stream if one.type == "chunk"]
+        found = stream.get_final_completion()
+    calls: Any = found.choices[0].message.tool_calls
+    return calls[0].function.parsed_arguments, found.usage, chunks
+
+
+@pytest.mark.parametrize(("middleware", "times"), [(n_samples(3), 3), (shows_at(0.9), 1)])
+def test_the_sdks_stream_helper_gathers_the_winner_or_the_answer_that_is_shown(
+    server: Server, middleware: Middleware, times: int
+) -> None:
+    with openai.OpenAI(base_url=server.url, api_key="none") as bare:
+        arguments, usage, _ = helped(bare)
+    http = openai.DefaultHttpxClient(transport=AdaptiveTransport(middleware))
+    with openai.OpenAI(base_url=server.url, api_key="none", http_client=http) as client:
+        found, cost, chunks = helped(client)
+    assert found == arguments == {"a": 3, "b": 4}
+    assert cost.total_tokens == times * usage.total_tokens
+    assert chunks[-2].model_extra["adaptive"]["samples"] == times
+
+
+async def test_a_cancelled_call_ends_all_its_requests(server: Server) -> None:
+    http = openai.DefaultAsyncHttpxClient(transport=AsyncAdaptiveTransport(n_samples(3)))
+    async with openai.AsyncOpenAI(base_url=server.url, api_key="none", http_client=http) as client:
+        asked = client.chat.completions.create(
+            model="fake+constant+delay=20000", messages=[{"role": "user", "content": "Hi"}]
+        )
+        call = asyncio.ensure_future(asked)
+        while server.in_flight < 3:  # noqa: ASYNC110 - the server is in another thread
+            await asyncio.sleep(0.002)
+        call.cancel()
+        while server.abandoned < 3:  # noqa: ASYNC110 - the server is in another thread
+            await asyncio.sleep(0.002)
+        with pytest.raises(asyncio.CancelledError):
+            await call
