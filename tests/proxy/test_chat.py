@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx2
@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from adaptive_middleware.testing.fake_openai import Server, fake_openai
-from adaptive_middleware.testing.fake_sse import StreamServer, fake_sse, whole_reply
+from adaptive_middleware.testing.fake_sse import Script, StreamServer, fake_sse, whole_reply
 from tests.proxy.site import THREE, proxied, sdk
 
 USER: list[Any] = [{"role": "user", "content": "What is 3 + 4?"}]
@@ -188,35 +188,38 @@ def test_a_client_that_wants_several_choices_gets_them_from_the_upstream(site: s
     assert (len(reply.choices), len(server.calls)) == (2, 1)
 
 
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        (400, openai.BadRequestError),
-        (401, openai.AuthenticationError),
-        (403, openai.PermissionDeniedError),
-        (404, openai.NotFoundError),
-        (409, openai.ConflictError),
-        (422, openai.UnprocessableEntityError),
-        (429, openai.RateLimitError),
-        (503, openai.InternalServerError),
-    ],
-)
-@pytest.mark.parametrize("model", ["m", "three-m"])
-def test_errors_pass_with_their_class_body_and_headers(
-    model: str, status: int, expected: type[openai.APIStatusError]
-) -> None:
-    error = {"error": {"message": "no", "type": "t", "param": "p", "code": "c"}}
-    refusal = [
-        whole_reply(error, status=status, x_request_id="req-9", retry_after="7", x_should_retry="false")
-    ]
-    with (
-        fake_sse({model: refusal}) as upstream,
-        proxied(upstream.url) as url,
-        sdk(url) as client,
-        pytest.raises(expected) as caught,
-    ):
-        client.chat.completions.create(model=model, messages=USER)
-    assert caught.value.body == error["error"]
+ERRORS: dict[int, type[openai.APIStatusError]] = {
+    400: openai.BadRequestError,
+    401: openai.AuthenticationError,
+    403: openai.PermissionDeniedError,
+    404: openai.NotFoundError,
+    409: openai.ConflictError,
+    422: openai.UnprocessableEntityError,
+    429: openai.RateLimitError,
+    503: openai.InternalServerError,
+}
+ERROR = {"error": {"message": "no", "type": "t", "param": "p", "code": "c"}}
+
+
+@pytest.fixture(scope="module")
+def refusing() -> Iterator[str]:
+    scripts = {
+        f"{kind}-{status}": [
+            whole_reply(ERROR, status=status, x_request_id="req-9", retry_after="7", x_should_retry="false")
+        ]
+        for status in ERRORS
+        for kind in ("m", "three")
+    }
+    with fake_sse(scripts) as upstream, proxied(upstream.url) as url:
+        yield url
+
+
+@pytest.mark.parametrize("status", ERRORS)
+@pytest.mark.parametrize("kind", ["m", "three"])
+def test_errors_pass_with_their_class_body_and_headers(refusing: str, kind: str, status: int) -> None:
+    with sdk(refusing) as client, pytest.raises(ERRORS[status]) as caught:
+        client.chat.completions.create(model=f"{kind}-{status}", messages=USER)
+    assert caught.value.body == ERROR["error"]
     assert caught.value.request_id == "req-9"
     assert caught.value.response.headers["retry-after"] == "7"
     assert caught.value.response.headers["x-should-retry"] == "false"
@@ -246,28 +249,39 @@ def calls(*arguments: str) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        {"role": "assistant", "content": None, "tool_calls": calls('{"a": 1', "{}")},
-        {"role": "assistant", "content": None, "tool_calls": [{**calls("{}")[0], "id": "same"}] * 2},
-        {"role": "assistant", "content": "", "tool_calls": None},
-        {"role": "assistant", "content": None, "refusal": "I will not."},
-        {
-            "role": "assistant",
-            "content": None,
-            "tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "sql", "input": "select"}}],
-        },
-        {"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "odd"}]},
-    ],
-)
-@pytest.mark.parametrize("model", ["m", "three-m"])
-def test_odd_answers_are_answers(model: str, message: dict[str, Any]) -> None:
-    whole = {**REPLY, "choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
-    with fake_sse({model: [whole_reply(whole)]}) as upstream, proxied(upstream.url) as url:
-        reply = httpx2.post(f"{url}/v1/chat/completions", json={"model": model, "messages": USER})
+ODD: list[dict[str, Any]] = [
+    {"role": "assistant", "content": None, "tool_calls": calls('{"a": 1', "{}")},
+    {"role": "assistant", "content": None, "tool_calls": [{**calls("{}")[0], "id": "same"}] * 2},
+    {"role": "assistant", "content": "", "tool_calls": None},
+    {"role": "assistant", "content": None, "refusal": "I will not."},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "sql", "input": "select"}}],
+    },
+    {"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "odd"}]},
+]
+
+
+@pytest.fixture(scope="module")
+def odd() -> Iterator[str]:
+    def script(body: Mapping[str, Any]) -> Script:
+        message = ODD[int(body["messages"][0]["content"])]
+        return [
+            whole_reply({**REPLY, "choices": [{"index": 0, "finish_reason": "stop", "message": message}]})
+        ]
+
+    with fake_sse({"m": script, "three": script}) as upstream, proxied(upstream.url) as url:
+        yield url
+
+
+@pytest.mark.parametrize("at", range(len(ODD)))
+@pytest.mark.parametrize("model", ["m", "three"])
+def test_odd_answers_are_answers(odd: str, model: str, at: int) -> None:
+    body = {"model": model, "messages": [{"role": "user", "content": str(at)}]}
+    reply = httpx2.post(f"{odd}/v1/chat/completions", json=body)
     assert reply.status_code == 200
-    assert reply.json()["choices"][0]["message"] == message
+    assert reply.json()["choices"][0]["message"] == ODD[at]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'"text"', b"\xff\xfe", b"[" * 100_000])

@@ -32,13 +32,26 @@ USER: list[Any] = [{"role": "user", "content": "Hi"}]
 REPLY = {"choices": [{"message": {"content": "Yes"}, "finish_reason": "stop"}]}
 
 
-@pytest.fixture
-def upstream() -> Iterator[StreamServer]:
+@pytest.fixture(scope="module")
+def upstreams() -> Iterator[StreamServer]:
     paths = ("/v1/odd%2Fpath?a=1&b=%20", "/tokenize", "/v1/responses", "/configure", "/v1/models/x")
     scripts: dict[str, Any] = {path: [whole_reply({"path": path}, x_one="1")] for path in paths}
     scripts |= {"three": [whole_reply(REPLY)], "echo": [whole_reply({"error": SECRET}, status=401)]}
     with fake_sse(scripts) as server:
         yield server
+
+
+@pytest.fixture
+def upstream(upstreams: StreamServer) -> StreamServer:
+    for seen in (upstreams.asked, upstreams.paths, upstreams.heads, upstreams.written):
+        seen.clear()
+    return upstreams
+
+
+@pytest.fixture(scope="module")
+def keyed(upstreams: StreamServer) -> Iterator[str]:
+    with proxied(upstreams.url, {"default": THREE}, key=KEY) as url:
+        yield url
 
 
 @pytest.mark.parametrize(
@@ -93,12 +106,11 @@ def test_a_path_cannot_climb(upstream: StreamServer, path: str) -> None:
 )
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/tokenize"])
 def test_with_a_key_only_its_holders_are_served_and_the_upstream_never_sees_it(
-    upstream: StreamServer, headers: list[tuple[str, str]], status: int, path: str
+    upstream: StreamServer, keyed: str, headers: list[tuple[str, str]], status: int, path: str
 ) -> None:
-    with proxied(upstream.url, {"default": THREE}, key=KEY) as url:
-        reply = httpx2.post(url + path, json={"model": "three", "messages": USER}, headers=headers)
-        assert httpx2.get(url + "/health").status_code == 200
-        assert httpx2.get(url + "/metrics", headers=headers).status_code == status
+    reply = httpx2.post(keyed + path, json={"model": "three", "messages": USER}, headers=headers)
+    assert httpx2.get(keyed + "/health").status_code == 200
+    assert httpx2.get(keyed + "/metrics", headers=headers).status_code == status
     assert reply.status_code == status
     assert KEY not in "".join(upstream.heads)
     assert "authorization" not in "".join(upstream.heads).lower()

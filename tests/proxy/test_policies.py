@@ -18,7 +18,7 @@ from adaptive_middleware.proxy.headers import to_client, to_upstream
 from adaptive_middleware.proxy.policies import named, understood
 from adaptive_middleware.proxy.requests import conversation_text
 from adaptive_middleware.server.requests import Refused
-from adaptive_middleware.testing.fake_sse import StreamServer, fake_sse, whole_reply
+from adaptive_middleware.testing.fake_sse import StreamServer, answer_script, fake_sse, whole_reply
 from adaptive_middleware.types import Path
 from tests.proxy.site import THREE, proxied, sdk
 
@@ -85,6 +85,22 @@ def test_only_the_models_name_is_changed_in_the_body(site: str, upstream: Stream
     body = b'{"x":1.0 ,"model" : "gpt-x@default","messages":[{"role":"user","content":"\\u0041"}], "y":{"model":"z@q"}}'
     httpx2.post(f"{site}/v1/chat/completions", content=body)
     assert upstream.written[-1] == body.replace(b"gpt-x@default", b"gpt-x")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_a_strategy_sets_is_all_that_changes(stream: bool) -> None:
+    rungs = [{"name": "all", "parameters": {"reasoning_effort": "high", "new": [1]}, "model": "big"}]
+    prm = {"kind": "python", "target": "tests.config.parts:Scores"}
+    whole = [whole_reply(REPLY)] if not stream else answer_script(["Yes"])
+    body = b'{"model":"m@default","messages":[],"reasoning_effort": "low", "stream": %s}'
+    with (
+        fake_sse({"big": whole}) as own,
+        proxied(own.url, {"default": {"strategy": "effort", "rungs": rungs}}, prm=prm) as url,
+    ):
+        reply = httpx2.post(f"{url}/v1/chat/completions", content=body % json.dumps(stream).encode())
+    assert reply.status_code == 200
+    sent = body.replace(b'"m@default"', b'"big"').replace(b'"low"', b'"high"')
+    assert own.written == [(sent % json.dumps(stream).encode())[:-1] + b', "new": [1]}']
 
 
 def test_every_policy_keeps_its_own_verifier() -> None:
