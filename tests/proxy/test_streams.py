@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from itertools import count
 from typing import Any
 
@@ -13,6 +14,13 @@ import httpx2
 import openai
 import pytest
 
+from adaptive_middleware.errors import SamplerError
+from adaptive_middleware.proxy.body import Body
+from adaptive_middleware.proxy.drawing import Drawing
+from adaptive_middleware.proxy.flowing import Flowing
+from adaptive_middleware.proxy.streaming import Streams
+from adaptive_middleware.proxy.upstream import Asked, Upstream
+from adaptive_middleware.proxy.writing import Writing
 from adaptive_middleware.testing.fake_openai import fake_openai
 from adaptive_middleware.testing.fake_sse import (
     RESET,
@@ -23,6 +31,7 @@ from adaptive_middleware.testing.fake_sse import (
     fake_sse,
     whole_reply,
 )
+from adaptive_middleware.types import Outcome, Path
 from tests.proxy.site import THREE, proxied, sdk
 from tests.proxy.test_chat import ADD, calls
 from tests.server.loopback import eventually
@@ -256,3 +265,61 @@ def test_a_client_that_leaves_a_stream_ends_its_upstream_requests(policies: Any,
                 assert raw.recv(1000).startswith(b"HTTP/1.1 200")
         eventually(lambda: slow.open == 0)
         assert slow.abandoned == expected
+
+
+async def _endless() -> AsyncGenerator[bytes, None]:
+    yield b"one"
+    await asyncio.Event().wait()
+
+
+async def test_a_response_that_is_told_to_stop_says_farewell_and_closes_its_source() -> None:
+    sent: list[Any] = []
+    begun, closed = asyncio.Event(), asyncio.Event()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if message.get("body"):
+            begun.set()
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def close() -> None:
+        closed.set()
+
+    work = asyncio.ensure_future(Flowing(200, [], _endless(), close, b"bye")({}, receive, send))
+    await begun.wait()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert [message.get("body") for message in sent] == [None, b"one", b"bye"]
+    assert closed.is_set()
+
+
+async def test_an_error_after_the_head_is_an_event() -> None:
+    async def watched() -> AsyncGenerator[Path | Outcome, None]:
+        yield Path()
+        message = "no more"
+        raise SamplerError(message)
+
+    drawing = Drawing(Upstream("http://a/v1"), Asked("POST", b"/", b"", []), Body.read(b"{}"))
+    writing = Writing(Streams(drawing), lambda _: None)
+    text = b"".join([chunk async for chunk in writing.chunks(Path(), watched())]).decode()
+    await drawing.upstream.client.aclose()
+    assert (
+        json.loads(text.split("\n\n")[0].removeprefix("data: "))["error"]["message"]
+        == "SamplerError: no more"
+    )
+    assert text.endswith("data: [DONE]\n\n")
+
+
+def test_a_method_that_http_clients_do_not_use_is_a_405() -> None:
+    with proxied("http://127.0.0.1:9/v1") as url:
+        reply = httpx2.request("TRACE", url + "/v1/models")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (405, 405)
+
+
+def test_the_blank_line_of_the_last_event_may_be_missing() -> None:
+    script: Script = [chunk("7"), chunk("", "stop").rstrip()]
+    with fake_sse({"m": script}) as upstream, proxied(upstream.url, {"default": THREE}) as url:
+        assert data(posted(url))[-1]["choices"][0]["finish_reason"] == "stop"
