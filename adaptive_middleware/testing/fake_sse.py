@@ -90,7 +90,9 @@ class StreamServer:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
                 body = await self._read(reader)
                 found = self.scripts.get(str(body.get("model"))) or self.scripts[self.paths[-1]]
-                await self._play(found(body) if callable(found) else found, reader, writer)
+                script = found(body) if callable(found) else found
+                if await self._left(script, reader, writer):
+                    self.abandoned += 1
         finally:
             writer.close()
             with suppress(ConnectionError):
@@ -110,31 +112,44 @@ class StreamServer:
         self.requests[str(body.get("model"))] += 1
         return body
 
-    async def _play(self, script: Script, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _left(self, script: Script, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Play the script; whether the client left before its last bytes were sent."""
         first = script[0] if script else b""
         raw = isinstance(first, bytes) and first.startswith(b"HTTP/")
         writer.write(b"" if raw else _HEAD)
         gone = asyncio.ensure_future(reader.read(1))
         try:
-            for item in script:
-                if isinstance(item, bytes):
-                    writer.write(item if raw else b"%x\r\n%b\r\n" % (len(item), item))
-                    await writer.drain()
-                elif isinstance(item, str):
+            for left, item in zip(range(len(script) - 1, -1, -1), script, strict=True):
+                if isinstance(item, str):
                     _broken(item, writer)
-                    return
-                await asyncio.wait({gone}, timeout=item if isinstance(item, float) else 0)
-                while isinstance(item, threading.Event) and not (item.is_set() or gone.done()):
-                    await asyncio.wait({gone}, timeout=0.002)
-                if gone.done():
-                    self.abandoned += 1
-                    return
+                    return False
+                await _played(item, raw, gone, writer)
+                if gone.done() and (left or not isinstance(item, bytes)):
+                    return True
+        except ConnectionError:
+            return True
+        else:
             writer.write(b"" if raw else b"0\r\n\r\n")
             await writer.drain()
+            return False
         finally:
             gone.cancel()
             await asyncio.wait({gone})
             _ = gone.cancelled() or gone.exception()
+
+
+async def _played(
+    item: bytes | float | threading.Event,
+    raw: bool,
+    gone: asyncio.Future[bytes],
+    writer: asyncio.StreamWriter,
+) -> None:
+    if isinstance(item, bytes):
+        writer.write(item if raw else b"%x\r\n%b\r\n" % (len(item), item))
+        await writer.drain()
+    await asyncio.wait({gone}, timeout=item if isinstance(item, float) else 0)
+    while isinstance(item, threading.Event) and not (item.is_set() or gone.done()):
+        await asyncio.wait({gone}, timeout=0.002)
 
 
 def _broken(how: str, writer: asyncio.StreamWriter) -> None:
