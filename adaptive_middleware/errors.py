@@ -6,6 +6,7 @@
     ├── CalibrationError       calibration data or a bundle cannot be used
     │   └── BundleMismatch     a bundle was fitted for another process reward model or generator
     ├── RecordingError         a recording cannot be read: file, line, remedy
+    ├── TaskError              a file of tasks cannot be read: file, line, remedy
     ├── SamplerError           no usable answer could be drawn
     │   ├── NotStreaming       answers cannot be read step by step here
     │   └── NotContinuing      answers cannot be continued from a prefix here
@@ -50,6 +51,10 @@ class BundleMismatch(CalibrationError):
 
 class RecordingError(AdaptiveError):
     """A recording cannot be read."""
+
+
+class TaskError(AdaptiveError):
+    """A file of tasks cannot be read."""
 
 
 class SamplerError(AdaptiveError):
