@@ -7,7 +7,7 @@ from typing import Any
 
 from adaptive_middleware.report import fixed_cost
 from adaptive_middleware.solving.tasks import Task
-from adaptive_middleware.types import Outcome, Verdict
+from adaptive_middleware.types import Candidate, Outcome, Verdict
 
 Program = Callable[[Task, str], str]
 """The program in the text of an answer to a task."""
@@ -33,6 +33,18 @@ def unit(task: Task, outcome: Outcome, verdict: Verdict, seconds: float, program
         "rule": outcome.rule,
         "because": last,
         "degraded": list(outcome.degraded),
+        "candidates": [_candidate(one) for one in outcome.considered],
+    }
+
+
+def _candidate(one: Candidate) -> dict[str, Any]:
+    """A sample as a later analysis needs it: `bench.code` makes recordings of these."""
+    return {
+        "text": one.path.text,
+        "passed": None if one.verdict is None else one.verdict.passed,
+        "detail": "" if one.verdict is None else one.verdict.detail,
+        "p": None if one.estimate is None else round(one.estimate.mean, 4),
+        "completion_tokens": one.path.usage.completion_tokens,
     }
 
 

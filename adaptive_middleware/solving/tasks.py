@@ -15,6 +15,7 @@ from typing import Any
 from adaptive_middleware.errors import TaskError
 
 _SEE = "see docs/code.md"
+_BARE = "Reply with one Python code block and nothing else."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def task_of(row: Mapping[str, Any], place: str = "the task") -> Task:
     r"""The task that a row describes.
 
     >>> task_of({"task_id": 2, "text": "Add one.", "test_list": ["assert f(1) == 2"]}).question
-    'Add one.\nYour code should pass these tests:\nassert f(1) == 2'
+    'Add one.\nReply with one Python code block and nothing else.\nYour code should pass these tests:\nassert f(1) == 2'
     """
     if {"prompt", "test", "entry_point"} <= row.keys():
         return _human_eval(row, place)
@@ -79,10 +80,7 @@ def task_of(row: Mapping[str, Any], place: str = "the task") -> Task:
 
 def _human_eval(row: Mapping[str, Any], place: str) -> Task:
     prompt, entry = _said(row, "prompt", place), _said(row, "entry_point", place)
-    question = (
-        "Complete this Python function. Reply with the whole function, in one code block.\n"
-        f"```python\n{prompt.rstrip()}\n```"
-    )
+    question = f"Complete this Python function. {_BARE}\n```python\n{prompt.rstrip()}\n```"
     tests = f"{_said(row, 'test', place)}\n\ncheck({entry})\n"
     return Task(_id(row, place), question, tests, prompt, entry)
 
@@ -90,7 +88,7 @@ def _human_eval(row: Mapping[str, Any], place: str) -> Task:
 def _mbpp(row: Mapping[str, Any], place: str) -> Task:
     tests = _listed(row["test_list"], place)
     what = _said(row, "text" if "text" in row else "prompt", place)
-    question = "\n".join([what.strip(), "Your code should pass these tests:", *tests])
+    question = "\n".join([what.strip(), _BARE, "Your code should pass these tests:", *tests])
     setup = [*_listed(row.get("test_imports", []), place), row.get("test_setup_code") or ""]
     return Task(_id(row, place), question, "\n".join([*filter(None, setup), *tests, ""]))
 

@@ -129,7 +129,7 @@ def test_a_killed_run_goes_on_and_asks_no_finished_task_again(tmp_path: Path) ->
             [sys.executable, "-c", code, "solve", *files, *options], stderr=subprocess.DEVNULL
         )
         journal = tmp_path / "out/journal.jsonl"
-        eventually(lambda: journal.exists() and journal.read_text().count("\"unit\"") == 2)
+        eventually(lambda: journal.exists() and journal.read_text().count('"unit"') == 2)
         process.kill()
         process.wait()
         hold.set()

@@ -44,6 +44,7 @@ def test_the_three_forms_become_tasks_in_the_order_of_the_file(tmp_path: Path, n
     assert (human.prompt, mbpp.prompt) == (HUMAN["prompt"], "")
     assert mbpp.question.splitlines() == [
         "Write a function to double a number.",
+        "Reply with one Python code block and nothing else.",
         "Your code should pass these tests:",
         *MBPP["test_list"],  # type: ignore[misc]
     ]
