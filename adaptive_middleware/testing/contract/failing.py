@@ -1,0 +1,86 @@
+"""Promises for when things go wrong: the framework's own errors, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from adaptive_middleware.testing.contract.client import (
+    PASSING,
+    THREE,
+    Adapter,
+    Answer,
+    Client,
+    asking,
+    called,
+    came_of,
+    expect,
+)
+from adaptive_middleware.testing.fake_openai import Server
+
+_LOOKS, _PAUSE = 400, 0.005
+"""How often, and every how many seconds, a promise looks whether the provider has been told."""
+_SUM = "3 + 4 = 7\nThe answer is 7."
+
+
+def a_refused_call_raises_the_frameworks_own_error(adapter: Adapter, server: Server) -> None:
+    """All three samples fail: class and text of the error are those that the framework has for one."""
+    refused = [asking("fail"), asking("limit")]
+    alone = came_of(adapter, server, None, *refused)
+    expect("errors", [isinstance(one, tuple) for one in alone], [True, True])
+    expect("the errors", came_of(adapter, server, THREE, *refused), alone)
+
+
+def one_failed_sample_of_three_fails_nothing(adapter: Adapter, server: Server) -> None:
+    """The other two decide."""
+    (answer,) = called(adapter, server, THREE, asking("arithmetic+fail=3"))
+    expect("the requests made", len(server.calls), 3)
+    expect("the text of the answer", answer.text, _SUM)
+
+
+def a_blocking_call_works_inside_a_running_loop(adapter: Adapter, server: Server) -> None:
+    """As notebooks and asynchronous servers make them."""
+
+    async def inside(client: Client) -> Answer:
+        return client.call(asking())
+
+    for config in (PASSING, THREE):
+        with adapter(server.url, config) as client:
+            expect("the text of the answer", asyncio.run(inside(client)).text, _SUM)
+
+
+def one_client_serves_event_loops_in_turn(adapter: Adapter, server: Server) -> None:
+    """A second loop, after the first has closed, gets its answers, several at once."""
+
+    async def several(client: Client) -> list[str]:
+        answers = await asyncio.gather(*(client.acall(asking()) for _ in range(3)))
+        return [answer.text for answer in answers]
+
+    for config in (PASSING, THREE):
+        with adapter(server.url, config) as client:
+            for _ in range(2):
+                expect("the texts of the answers", asyncio.run(several(client)), [_SUM] * 3)
+
+
+def a_cancelled_call_leaves_the_provider_alone(adapter: Adapter, server: Server) -> None:
+    """Every request of the call has been given up soon after."""
+
+    async def leaving(client: Client, requests: int) -> None:
+        task = asyncio.ensure_future(client.acall(asking("delay=30000")))
+        await _until(lambda: server.in_flight == requests)
+        task.cancel()
+        await _until(lambda: server.in_flight == 0)
+        await asyncio.wait([task])
+
+    for config, requests in ((PASSING, 1), (THREE, 3)):
+        with adapter(server.url, config) as client:
+            server.reset()
+            asyncio.run(leaving(client, requests))
+        expect("the requests given up", server.abandoned, requests)
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    for _ in range(_LOOKS):
+        if true():
+            return
+        await asyncio.sleep(_PAUSE)
