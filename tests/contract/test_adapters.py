@@ -8,9 +8,12 @@ import pytest
 
 from adaptive_middleware.testing.contract import PROMISES, Adapter, Promise
 from adaptive_middleware.testing.fake_openai import Server, fake_openai
-from tests.contract import sdk
+from tests.contract import lang, llama, sdk
 
 ADAPTERS: dict[str, Adapter] = {
+    "langchain-model": lang.chat_model,
+    "langchain-agent": lang.agent,
+    "llama-index": llama.adaptive_llm,
     "transport-httpx2": sdk.through_httpx2,
     "transport-httpx": sdk.through_httpx,
     "proxy": sdk.through_the_proxy,
