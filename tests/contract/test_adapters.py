@@ -8,8 +8,9 @@ import pytest
 
 from adaptive_middleware.testing.contract import PROMISES, Adapter, Promise
 from adaptive_middleware.testing.fake_openai import Server, fake_openai
-from tests.contract import lang, llama, sdk
+from tests.contract import lang, llama, page, sdk
 
+PAGE = page.module()
 ADAPTERS: dict[str, Adapter] = {
     "langchain-model": lang.chat_model,
     "langchain-agent": lang.agent,
@@ -17,6 +18,7 @@ ADAPTERS: dict[str, Adapter] = {
     "transport-httpx2": sdk.through_httpx2,
     "transport-httpx": sdk.through_httpx,
     "proxy": sdk.through_the_proxy,
+    "custom.md": PAGE.adapter,
 }
 
 
@@ -31,3 +33,8 @@ def server() -> Iterator[Server]:
 def test_the_adapter_keeps_the_promise(adapter: Adapter, promise: Promise, server: Server) -> None:
     server.reset()
     promise(adapter, server)
+
+
+def test_the_lines_of_the_page_run_the_suite() -> None:
+    for promise in PROMISES[:2]:
+        PAGE.test_the_adapter_keeps(promise)

@@ -65,22 +65,24 @@ def one_client_serves_event_loops_in_turn(adapter: Adapter, server: Server) -> N
 def a_cancelled_call_leaves_the_provider_alone(adapter: Adapter, server: Server) -> None:
     """Every request of the call has been given up soon after."""
 
-    async def leaving(client: Client, requests: int) -> None:
-        task = asyncio.ensure_future(client.acall(asking("delay=30000")))
-        await _until(lambda: server.in_flight == requests)
+    async def leaving(client: Client, requests: int) -> tuple[bool, bool]:
+        task = asyncio.ensure_future(client.acall(asking("delay=5000")))
+        begun = await _seen(lambda: server.in_flight == requests)
         task.cancel()
-        await _until(lambda: server.in_flight == 0)
+        over = await _seen(lambda: server.in_flight == 0)
         await asyncio.wait([task])
+        return begun, over
 
     for config, requests in ((PASSING, 1), (THREE, 3)):
         with adapter(server.url, config) as client:
             server.reset()
-            asyncio.run(leaving(client, requests))
+            expect("requests begun, and soon given up", asyncio.run(leaving(client, requests)), (True, True))
         expect("the requests given up", server.abandoned, requests)
 
 
-async def _until(true: Callable[[], bool]) -> None:
+async def _seen(true: Callable[[], bool]) -> bool:
     for _ in range(_LOOKS):
         if true():
-            return
+            return True
         await asyncio.sleep(_PAUSE)
+    return False
