@@ -18,7 +18,7 @@ from adaptive_middleware import Middleware
 from adaptive_middleware.testing.contract import Answer, Json
 from adaptive_middleware.types import ToolCall
 from langchain_adaptive import AdaptiveChatModel, AdaptiveComputeMiddleware
-from tests.contract.sdk import arguments
+from tests.contract.sdk import TLS, arguments
 
 
 def answer_of(message: AIMessage, spent: Json | None = None) -> Answer:
@@ -99,8 +99,8 @@ class AgentClient:
 @contextmanager
 def chat(url: str) -> Iterator[ChatOpenAI]:
     """The provider's chat model, with HTTP clients of its own."""
-    awaited = httpx2.AsyncClient(limits=httpx2.Limits(max_keepalive_connections=0), timeout=60)
-    with httpx2.Client() as http:
+    awaited = httpx2.AsyncClient(verify=TLS, limits=httpx2.Limits(max_keepalive_connections=0), timeout=60)
+    with httpx2.Client(verify=TLS) as http:
         yield ChatOpenAI(
             base_url=url,
             api_key="k",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from adaptive_middleware.types import ToolCall
 from tests.proxy.site import proxied
 
 UNKNOWN = ("vendor_field",)
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""No certificates: only the loopback address is asked, and to read them for each client takes longer than the calls."""
 
 
 def arguments(body: Json) -> dict[str, Any]:
@@ -80,13 +83,16 @@ def over(library: Any, ours: Any) -> Callable[[str, Json | None], Any]:
 
     @contextmanager
     def adapter(url: str, config: Json | None) -> Iterator[SdkClient]:
-        inner = library.HTTPTransport()
-        ainner = library.AsyncHTTPTransport(limits=library.Limits(max_keepalive_connections=0))
+        inner = library.HTTPTransport(verify=TLS)
+        ainner = library.AsyncHTTPTransport(verify=TLS, limits=library.Limits(max_keepalive_connections=0))
         if config is not None:
             middleware = Middleware.from_config(config)
             inner = ours.AdaptiveTransport(middleware, inner)
             ainner = ours.AsyncAdaptiveTransport(middleware, ainner)
-        http, awaited = library.Client(transport=inner), library.AsyncClient(transport=ainner)
+        http, awaited = (
+            library.Client(transport=inner, verify=TLS),
+            library.AsyncClient(transport=ainner, verify=TLS),
+        )
         with opened(url, http, awaited) as client:
             yield client
 

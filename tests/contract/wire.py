@@ -25,6 +25,8 @@ from llama_index.core.llms.callbacks import llm_chat_callback
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
 
+from tests.contract.sdk import TLS
+
 NO_COMPLETIONS = "this model chats"
 
 
@@ -32,12 +34,14 @@ class WireLLM(FunctionCallingLLM):
     """`chat` posts its messages as they are, and whatever keywords it gets beside them."""
 
     url: str
-    _http: httpx2.Client = PrivateAttr(default_factory=httpx2.Client)
+    _http: httpx2.Client = PrivateAttr()
     _ahttp: httpx2.AsyncClient = PrivateAttr()
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self._ahttp = httpx2.AsyncClient(limits=httpx2.Limits(max_keepalive_connections=0), timeout=60)
+        self._http = httpx2.Client(verify=TLS)
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        self._ahttp = httpx2.AsyncClient(verify=TLS, limits=limits, timeout=60)
 
     @property
     def metadata(self) -> LLMMetadata:
