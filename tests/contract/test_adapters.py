@@ -7,19 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from adaptive_middleware.testing.contract import PROMISES, Adapter, Promise
+from adaptive_middleware.testing.contract.conversations import conversations_pass_on_byte_for_byte
 from adaptive_middleware.testing.fake_openai import Server, fake_openai
-from tests.contract import lang, llama, page, sdk
-
-PAGE = page.module()
-ADAPTERS: dict[str, Adapter] = {
-    "langchain-model": lang.chat_model,
-    "langchain-agent": lang.agent,
-    "llama-index": llama.adaptive_llm,
-    "transport-httpx2": sdk.through_httpx2,
-    "transport-httpx": sdk.through_httpx,
-    "proxy": sdk.through_the_proxy,
-    "custom.md": PAGE.adapter,
-}
+from tests.contract.adapters import ADAPTERS, PAGE
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +28,8 @@ def test_the_adapter_keeps_the_promise(adapter: Adapter, promise: Promise, serve
 def test_the_lines_of_the_page_run_the_suite() -> None:
     for promise in PROMISES[:2]:
         PAGE.test_the_adapter_keeps(promise)
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS)
+def test_two_hundred_conversations_with_tools_pass_on_byte_for_byte(adapter: Adapter, server: Server) -> None:
+    conversations_pass_on_byte_for_byte(adapter, server)

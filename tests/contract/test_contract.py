@@ -13,6 +13,7 @@ import pytest
 
 from adaptive_middleware.testing.contract import PROMISES, Answer, Client, Json, Promise
 from adaptive_middleware.testing.contract.client import ONE, THREE
+from adaptive_middleware.testing.contract.conversations import conversations_pass_on_byte_for_byte
 from adaptive_middleware.testing.fake_openai import Server, fake_openai
 from tests.contract import page
 from tests.contract.sdk import through_httpx2
@@ -204,6 +205,14 @@ def test_fewer_samples_than_promised_are_seen(server: Server) -> None:
 
     with pytest.raises(AssertionError, match="the samples drawn:\n  promised 3\n  found    1"):
         three(stingy, server)
+
+
+def test_an_adapter_that_rewrites_messages_is_found_by_random_conversations(server: Server) -> None:
+    def rewritten(body: dict[str, Any]) -> Json:
+        return {**body, "messages": [{**one, "content": one["content"] or ""} for one in body["messages"]]}
+
+    with pytest.raises(AssertionError, match="the bytes that the provider got"):
+        conversations_pass_on_byte_for_byte(broken(asked(rewritten)), server)
 
 
 def test_the_page_counts_the_promises() -> None:
