@@ -151,6 +151,7 @@ FAULTS: dict[str, Fault] = {
     "a_tool_loop_goes_on": asked(without_roles),
     "only_the_winners_call_is_returned": given(lambda answer: replace(answer, calls=answer.calls * 3)),
     "a_call_that_cannot_be_read_never_wins": given(lambda answer: replace(answer, calls=())),
+    "a_call_that_can_run_beats_two_that_cannot": given(lambda answer: replace(answer, calls=())),
     "bad_answers_only_are_as_the_framework_takes_them": given(lambda answer: replace(answer, calls=())),
     "an_abstention_is_seen": given(
         lambda answer: replace(answer, report={**(answer.report or {}), "abstained": None})

@@ -5,7 +5,8 @@
         with fake_openai() as server:
             promise(my_adapter, server)
 
-`my_adapter(url, config)` opens a client: see `Client`. Needs starlette and uvicorn, and no test framework.
+`my_adapter(url, config)` opens a client: see `Client`. Needs jsonschema, starlette and
+uvicorn, and no test framework.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ PROMISES: tuple[Promise, ...] = (
     calling.a_tool_loop_goes_on,
     calling.only_the_winners_call_is_returned,
     calling.a_call_that_cannot_be_read_never_wins,
+    calling.a_call_that_can_run_beats_two_that_cannot,
     calling.bad_answers_only_are_as_the_framework_takes_them,
     calling.an_abstention_is_seen,
     calling.nothing_said_is_no_crash,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from adaptive_middleware.testing.contract.client import (
     ADD,
     CAREFUL,
+    CHECKED,
     ONE,
     PASSING,
     THREE,
@@ -42,6 +43,13 @@ def only_the_winners_call_is_returned(adapter: Adapter, server: Server) -> None:
 def a_call_that_cannot_be_read_never_wins(adapter: Adapter, server: Server) -> None:
     """The arguments of the first sample are no JSON; the other two are called."""
     (answer,) = called(adapter, server, THREE, asking("malformed=3", tools=[ADD]))
+    expect("the samples drawn", server.choices, 3)
+    expect("the tool calls", answer.calls, (SUM,))
+
+
+def a_call_that_can_run_beats_two_that_cannot(adapter: Adapter, server: Server) -> None:
+    """The arguments of the first and the third sample are no JSON, and calls are checked against their schemas."""
+    (answer,) = called(adapter, server, CHECKED, asking("malformed=2", tools=[ADD]))
     expect("the samples drawn", server.choices, 3)
     expect("the tool calls", answer.calls, (SUM,))
 

@@ -71,6 +71,8 @@ ONE: Json = {
 """A strategy that samples draws one answer."""
 THREE: Json = {"version": 1, "policies": {"default": _VOTE}}
 """Three answers, and the vote of the majority."""
+CHECKED: Json = {"version": 1, "policies": {"default": {**_VOTE, "verifier": {"kind": "tool-schema"}}}}
+"""As `THREE`, but a tool call that cannot run has no vote."""
 CAREFUL: Json = {
     "version": 1,
     "prm": {"kind": "python", "target": "adaptive_middleware.testing:TableScorer", "args": {"rule": 0.5}},
