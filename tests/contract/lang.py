@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +56,12 @@ class ModelClient:
         messages, rest = split(body)
         return (str(chunk.text) for chunk in self.model.stream(messages, **rest) if chunk.text)
 
+    async def astream(self, body: Json) -> AsyncIterator[str]:
+        messages, rest = split(body)
+        async for chunk in self.model.astream(messages, **rest):
+            if chunk.text:
+                yield str(chunk.text)
+
 
 class Saying(AgentMiddleware):
     """Hands the rest of a body on to the model: tools, which nobody runs here, and parameters."""
@@ -91,6 +97,13 @@ class AgentClient:
         messages, rest = split(body)
         seen = self.agent.stream({"messages": messages}, context=rest, stream_mode="messages")
         return (str(one.text) for one, _ in seen if isinstance(one, AIMessage) and one.text)
+
+    async def astream(self, body: Json) -> AsyncIterator[str]:
+        messages, rest = split(body)
+        seen = self.agent.astream({"messages": messages}, context=rest, stream_mode="messages")
+        async for one, _ in seen:
+            if isinstance(one, AIMessage) and one.text:
+                yield str(one.text)
 
     def _answer(self, state: dict[str, Any]) -> Answer:
         return answer_of(state["messages"][-1], state.get("adaptive_spend"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +42,12 @@ class LlamaClient:
     def stream(self, body: Json) -> Iterator[str]:
         messages, rest = arguments(body)
         return (response.delta for response in self.llm.stream_chat(messages, **rest) if response.delta)
+
+    async def astream(self, body: Json) -> AsyncIterator[str]:
+        messages, rest = arguments(body)
+        async for response in await self.llm.astream_chat(messages, **rest):
+            if response.delta:
+                yield response.delta
 
     def _answer(self, response: ChatResponse) -> Answer:
         selections = self.llm.get_tool_calls_from_response(response, error_on_no_tool_call=False)

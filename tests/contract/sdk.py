@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +68,13 @@ class SdkClient:
         with self.blocking.chat.completions.create(**arguments(body), stream=True) as chunks:
             for chunk in chunks:
                 yield from (choice.delta.content for choice in chunk.choices if choice.delta.content)
+
+    async def astream(self, body: Json) -> AsyncIterator[str]:
+        async with await self.awaited.chat.completions.create(**arguments(body), stream=True) as chunks:
+            async for chunk in chunks:
+                for choice in chunk.choices:
+                    if choice.delta.content:
+                        yield choice.delta.content
 
 
 @contextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ class Parts:
     call: Callable[[Json], Answer]
     acall: Callable[[Json], Awaitable[Answer]]
     stream: Callable[[Json], Iterator[str]]
+    astream: Callable[[Json], AsyncIterator[str]]
 
 
 Fault = Callable[[Parts], Parts]
@@ -65,6 +66,15 @@ def wrapping(parts: Parts) -> Parts:
             raise RuntimeError(str(error)) from error
 
     return replace(parts, call=call)
+
+
+def hiding(parts: Parts) -> Parts:
+    async def astream(body: Json) -> AsyncIterator[str]:
+        with suppress(Exception):
+            async for piece in parts.astream(body):
+                yield piece
+
+    return replace(parts, astream=astream)
 
 
 def caching(parts: Parts) -> Parts:
@@ -158,6 +168,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "nothing_said_is_no_crash": refusing,
     "a_refused_call_raises_the_frameworks_own_error": wrapping,
+    "a_refused_stream_raises_the_frameworks_own_error": hiding,
     "one_failed_sample_of_three_fails_nothing": given(unforgiving),
     "a_blocking_call_works_inside_a_running_loop": in_a_loop_of_its_own,
     "one_client_serves_event_loops_in_turn": bound_to_a_loop,
@@ -184,7 +195,7 @@ def broken(fault: Fault) -> Callable[[str, Json | None], Any]:
     @contextmanager
     def adapter(url: str, config: Json | None) -> Iterator[Client]:
         with through_httpx2(url, config) as client:
-            whole = Parts(client.call, client.acall, client.stream)
+            whole = Parts(client.call, client.acall, client.stream, client.astream)
             yield whole if config is None else fault(whole)  # type: ignore[misc]
 
     return adapter

@@ -38,6 +38,7 @@ PROMISES: tuple[Promise, ...] = (
     calling.an_abstention_is_seen,
     calling.nothing_said_is_no_crash,
     failing.a_refused_call_raises_the_frameworks_own_error,
+    failing.a_refused_stream_raises_the_frameworks_own_error,
     failing.one_failed_sample_of_three_fails_nothing,
     failing.a_blocking_call_works_inside_a_running_loop,
     failing.one_client_serves_event_loops_in_turn,

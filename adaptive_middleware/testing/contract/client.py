@@ -6,7 +6,8 @@ author translates both, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
@@ -52,6 +53,10 @@ class Client(Protocol):
 
     def stream(self, body: Json) -> Iterator[str]:
         """One streamed call: the pieces of text, as the caller sees them."""
+        ...
+
+    def astream(self, body: Json) -> AsyncIterator[str]:
+        """As `stream`, asynchronous."""
         ...
 
 
@@ -127,11 +132,22 @@ def came_of(adapter: Adapter, server: Server, config: Json | None, *bodies: Json
     """Of each body the answer without its report, or the class and text of the error that the caller sees."""
     with adapter(server.url, config) as client:
         server.reset()
-        return [_came_of(client, body) for body in bodies]
+        return [_tried(lambda body=body: client.call(body).said()) for body in bodies]  # type: ignore[misc]
 
 
-def _came_of(client: Client, body: Json) -> object:
+def pieces_of(adapter: Adapter, server: Server, config: Json | None, body: Json) -> list[object]:
+    """The pieces of two streams, the second one awaited; or the class and text of the error that the caller sees."""
+
+    async def awaited(client: Client) -> list[str]:
+        return [piece async for piece in client.astream(body)]
+
+    with adapter(server.url, config) as client:
+        server.reset()
+        return [_tried(lambda: list(client.stream(body))), _tried(lambda: asyncio.run(awaited(client)))]
+
+
+def _tried(call: Callable[[], object]) -> object:
     try:
-        return client.call(body).said()
+        return call()
     except Exception as error:  # noqa: BLE001 - whichever the framework has for it
         return type(error), str(error)

@@ -15,6 +15,7 @@ from adaptive_middleware.testing.contract.client import (
     called,
     came_of,
     expect,
+    pieces_of,
 )
 from adaptive_middleware.testing.fake_openai import Server
 
@@ -29,6 +30,14 @@ def a_refused_call_raises_the_frameworks_own_error(adapter: Adapter, server: Ser
     alone = came_of(adapter, server, None, *refused)
     expect("errors", [isinstance(one, tuple) for one in alone], [True, True])
     expect("the errors", came_of(adapter, server, THREE, *refused), alone)
+
+
+def a_refused_stream_raises_the_frameworks_own_error(adapter: Adapter, server: Server) -> None:
+    """Passed on or sampled, blocking or awaited: class and text of the error are those of the framework alone."""
+    alone = pieces_of(adapter, server, None, asking("fail"))
+    expect("errors", [isinstance(one, tuple) for one in alone], [True, True])
+    for config in (PASSING, THREE):
+        expect("the errors of two streams", pieces_of(adapter, server, config, asking("fail")), alone)
 
 
 def one_failed_sample_of_three_fails_nothing(adapter: Adapter, server: Server) -> None:

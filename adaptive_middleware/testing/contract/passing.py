@@ -17,6 +17,7 @@ from adaptive_middleware.testing.contract.client import (
     called,
     came_of,
     expect,
+    pieces_of,
     told,
 )
 from adaptive_middleware.testing.fake_openai import Server
@@ -69,16 +70,13 @@ def a_call_passed_on_has_no_report(adapter: Adapter, server: Server) -> None:
 
 
 def a_stream_passed_on_comes_in_the_providers_pieces(adapter: Adapter, server: Server) -> None:
-    """As many pieces as without the adapter, and the same bytes upstream."""
-    pieces, sent = {}, {}
-    for name, config in (("alone", None), ("passed", PASSING)):
-        with adapter(server.url, config) as client:
-            server.reset()
-            pieces[name] = list(client.stream(asking()))
-            sent[name] = list(server.bodies)
-    expect("the pieces", pieces["passed"], pieces["alone"])
-    expect("the bytes that the provider got", sent["passed"], sent["alone"])
-    expect("more than one piece", len(pieces["passed"]) > 1, wanted=True)
+    """As many pieces as without the adapter, blocking and awaited, and the same bytes upstream."""
+    alone = pieces_of(adapter, server, None, asking())
+    sent = list(server.bodies)
+    expect("the pieces", pieces_of(adapter, server, PASSING, asking()), alone)
+    expect("the bytes that the provider got", server.bodies, sent)
+    several = [isinstance(pieces, list) and len(pieces) > 1 for pieces in alone]
+    expect("more than one piece", several, [True, True])
 
 
 def bad_answers_passed_on_are_as_the_framework_takes_them(adapter: Adapter, server: Server) -> None:
@@ -92,15 +90,8 @@ def bad_answers_passed_on_are_as_the_framework_takes_them(adapter: Adapter, serv
 
 def an_empty_stream_passed_on_is_as_the_framework_takes_it(adapter: Adapter, server: Server) -> None:
     """A stream without an event: the same pieces, or the same error."""
-
-    def seen(config: Json | None) -> object:
-        try:
-            with adapter(server.url, config) as client:
-                return list(client.stream(asking("empty")))
-        except Exception as error:  # noqa: BLE001 - whichever the framework has for it
-            return type(error), str(error)
-
-    expect("an empty stream", seen(PASSING), seen(None))
+    alone = pieces_of(adapter, server, None, asking("empty"))
+    expect("an empty stream", pieces_of(adapter, server, PASSING, asking("empty")), alone)
 
 
 def asynchronous_calls_passed_on_are_the_same(adapter: Adapter, server: Server) -> None:

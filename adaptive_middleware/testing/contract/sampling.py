@@ -13,6 +13,7 @@ from adaptive_middleware.testing.contract.client import (
     asking,
     called,
     expect,
+    pieces_of,
 )
 from adaptive_middleware.testing.contract.passing import bodies
 from adaptive_middleware.testing.fake_answers import reply
@@ -72,12 +73,11 @@ def awaited_calls_are_decided_as_blocking_ones(adapter: Adapter, server: Server)
 
 
 def a_stream_shows_only_the_winner(adapter: Adapter, server: Server) -> None:
-    """The pieces join to the answer that was chosen, and to nothing else."""
-    with adapter(server.url, THREE) as client:
-        server.reset()
-        pieces = list(client.stream(asking("arithmetic+outlier")))
-    expect("the text of the stream", "".join(pieces), "3 + 4 = 7\nThe answer is 7.")
-    expect("the samples drawn", server.choices, 3)
+    """The pieces join to the answer that was chosen, and to nothing else, blocking and awaited."""
+    found = pieces_of(adapter, server, THREE, asking("arithmetic+outlier"))
+    joined = ["".join(pieces) if isinstance(pieces, list) else pieces for pieces in found]
+    expect("the texts of two streams", joined, ["3 + 4 = 7\nThe answer is 7."] * 2)
+    expect("the samples drawn", server.choices, 6)
 
 
 async def _awaited(client: Client, body: Json) -> Answer:
