@@ -15,6 +15,7 @@ from adaptive_middleware import Middleware
 from adaptive_middleware.testing.contract import Answer, Json
 from adaptive_middleware.types import ToolCall
 from llama_index_adaptive import AdaptiveLLM
+from tests.contract.sdk import arguments as body_of
 from tests.contract.wire import WireLLM, read
 
 
@@ -22,7 +23,8 @@ def arguments(body: Json) -> tuple[list[ChatMessage], dict[str, Any]]:
     """A body as `chat` takes it: LlamaIndex's own callers give the tools first."""
     messages = [read(dict(message)) for message in body["messages"]]
     tools = {"tools": body["tools"]} if "tools" in body else {}
-    return messages, {**tools, **{name: value for name, value in body.items() if name != "messages"}}
+    rest = {name: value for name, value in body_of(body).items() if name != "messages"}
+    return messages, {**tools, **rest}
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,15 @@ class LlamaClient:
         selections = self.llm.get_tool_calls_from_response(response, error_on_no_tool_call=False)
         calls = tuple(ToolCall(one.tool_name, one.tool_kwargs, one.tool_id) for one in selections)
         report = response.additional_kwargs.get("adaptive")
-        usage = response.raw["usage"] if report is None else report["usage"]  # type: ignore[index]
+        usage = usage_of(response) if report is None else report["usage"]
         counts = usage["prompt_tokens"], usage["completion_tokens"]
         return Answer(response.message.content or "", calls, counts, report)
+
+
+def usage_of(response: ChatResponse) -> Any:
+    """The provider's counts, in its JSON or in the SDK's object."""
+    raw: Any = response.raw
+    return (raw if isinstance(raw, dict) else raw.model_dump())["usage"]
 
 
 @contextmanager

@@ -126,7 +126,8 @@ def selection(block: ToolCallBlock) -> ToolSelection:
 
 def body(messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The body of a chat completion."""
-    return {"messages": [written(message) for message in messages], **kwargs}
+    unknown = kwargs.pop("extra_body", {})
+    return {"messages": [written(message) for message in messages], **kwargs, **unknown}
 
 
 def written(message: ChatMessage) -> dict[str, Any]:
