@@ -15,12 +15,11 @@ from llama_index_adaptive import AdaptiveLLM
 from tests.contract.llama import LlamaClient
 from tests.contract.sdk import TLS
 
-openai_like = pytest.importorskip("llama_index.llms.openai_like")
-
 
 @contextmanager
 def adaptive_openai_like(url: str, config: Json | None) -> Iterator[LlamaClient]:
     """`AdaptiveLLM` around `OpenAILike`."""
+    openai_like = pytest.importorskip("llama_index.llms.openai_like")
     limits = httpx.Limits(max_keepalive_connections=0)
     http, awaited = httpx.Client(verify=TLS), httpx.AsyncClient(verify=TLS, limits=limits, timeout=60)
     inner = openai_like.OpenAILike(

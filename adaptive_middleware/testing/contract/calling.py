@@ -14,6 +14,7 @@ from adaptive_middleware.testing.contract.client import (
     called,
     came_of,
     expect,
+    pieces_of,
     told,
 )
 from adaptive_middleware.testing.fake_openai import Server
@@ -63,11 +64,14 @@ def bad_answers_only_are_as_the_framework_takes_them(adapter: Adapter, server: S
 
 
 def an_abstention_is_seen(adapter: Adapter, server: Server) -> None:
-    """A call that is not sure enough is not returned: words are, and the report says why."""
+    """A call that is not sure enough is not returned: words are, streamed too, and the report says why."""
     (answer,) = called(adapter, server, CAREFUL, asking(tools=[ADD]))
     expect("the tool calls", answer.calls, ())
     expect("the beginning of the text", answer.text[:20], "No tool was called: ")
     expect("a reason in the report", bool((answer.report or {}).get("abstained")), wanted=True)
+    streams = pieces_of(adapter, server, CAREFUL, asking(tools=[ADD]))
+    joined = ["".join(pieces) if isinstance(pieces, list) else pieces for pieces in streams]
+    expect("the texts of two streams", joined, [answer.text] * 2)
 
 
 def nothing_said_is_no_crash(adapter: Adapter, server: Server) -> None:

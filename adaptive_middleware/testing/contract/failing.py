@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from adaptive_middleware.testing.contract.client import (
     PASSING,
@@ -72,21 +72,33 @@ def one_client_serves_event_loops_in_turn(adapter: Adapter, server: Server) -> N
 
 
 def a_cancelled_call_leaves_the_provider_alone(adapter: Adapter, server: Server) -> None:
-    """Every request of the call has been given up soon after."""
+    """Every request of the call has been given up soon after, whether it is streamed or not."""
+    for begin in (_answered, _streamed):
+        for config, requests in ((PASSING, 1), (THREE, 3)):
+            with adapter(server.url, config) as client:
+                server.reset()
+                seen = asyncio.run(_cancelled(begin(client), server, requests))
+            expect("requests begun, and soon given up", seen, (True, True))
+            expect("the requests given up", server.abandoned, requests)
 
-    async def leaving(client: Client, requests: int) -> tuple[bool, bool]:
-        task = asyncio.ensure_future(client.acall(asking("delay=5000")))
-        begun = await _seen(lambda: server.in_flight == requests)
-        task.cancel()
-        over = await _seen(lambda: server.in_flight == 0)
-        await asyncio.wait([task])
-        return begun, over
 
-    for config, requests in ((PASSING, 1), (THREE, 3)):
-        with adapter(server.url, config) as client:
-            server.reset()
-            expect("requests begun, and soon given up", asyncio.run(leaving(client, requests)), (True, True))
-        expect("the requests given up", server.abandoned, requests)
+async def _answered(client: Client) -> None:
+    await client.acall(asking("delay=5000"))
+
+
+async def _streamed(client: Client) -> None:
+    async for _ in client.astream(asking("delay=5000")):
+        pass
+
+
+async def _cancelled(call: Coroutine[None, None, None], server: Server, requests: int) -> tuple[bool, bool]:
+    """Whether so many requests began, and whether all of them ended after `call` was cancelled."""
+    task = asyncio.ensure_future(call)
+    begun = await _seen(lambda: server.in_flight == requests)
+    task.cancel()
+    over = await _seen(lambda: server.in_flight == 0)
+    await asyncio.wait([task])
+    return begun, over
 
 
 async def _seen(true: Callable[[], bool]) -> bool:
