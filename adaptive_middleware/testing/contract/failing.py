@@ -87,8 +87,7 @@ async def _answered(client: Client) -> None:
 
 
 async def _streamed(client: Client) -> None:
-    async for _ in client.astream(asking("delay=5000")):
-        pass
+    await anext(client.astream(asking("delay=5000")))
 
 
 async def _cancelled(call: Coroutine[None, None, None], server: Server, requests: int) -> tuple[bool, bool]:
