@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -57,16 +58,27 @@ async def items(stream: Any) -> list[Any]:
     return await asyncio.to_thread(list, stream)
 
 
+class Http:
+    """The SDK's own HTTP clients, over `AdaptiveTransport` where there is a middleware."""
+
+    def __init__(self, middleware: Middleware | None) -> None:
+        plain = None if middleware is None else OF_SDK.AdaptiveTransport(middleware)
+        live = None if middleware is None else OF_SDK.AsyncAdaptiveTransport(middleware)
+        self.plain = openai.DefaultHttpxClient(transport=plain)
+        self.live = openai.DefaultAsyncHttpxClient(transport=live)
+
+    async def close(self) -> None:
+        self.plain.close()
+        await self.live.aclose()
+
+
 class Sdk:
     """The SDK's own client over `AdaptiveTransport`; bare without a middleware."""
 
     def __init__(self, url: str, model: str, middleware: Middleware | None, asynchronous: bool) -> None:
         client: Any = openai.AsyncOpenAI if asynchronous else openai.OpenAI
-        http: Any = None
-        if middleware is not None and asynchronous:
-            http = openai.DefaultAsyncHttpxClient(transport=OF_SDK.AsyncAdaptiveTransport(middleware))
-        elif middleware is not None:
-            http = openai.DefaultHttpxClient(transport=OF_SDK.AdaptiveTransport(middleware))
+        self._http = Http(middleware)
+        http: Any = self._http.live if asynchronous else self._http.plain
         self._client: Any = client(base_url=url, http_client=http, **KEYS)
         self._model = model
 
@@ -96,20 +108,28 @@ class Sdk:
         return reply.choices[0].message.parsed
 
     async def close(self) -> None:
-        await result(self._client.close)
+        await self._http.close()
 
 
 class LangChain:
-    """`AdaptiveChatModel` over `ChatOpenAI`; bare without a middleware."""
+    """`AdaptiveChatModel` over `ChatOpenAI`, or that over the transport (`below`); bare without a middleware."""
 
-    def __init__(self, url: str, model: str, middleware: Middleware | None, asynchronous: bool) -> None:
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        middleware: Middleware | None,
+        asynchronous: bool,
+        *,
+        below: bool = False,
+    ) -> None:
         library = pytest.importorskip("langchain_openai", reason="langchain-openai is not installed")
         adapter = pytest.importorskip("langchain_adaptive", reason="langchain-core is not installed")
-        self._http: Any = (openai.DefaultHttpxClient(), openai.DefaultAsyncHttpxClient())
-        place = {"base_url": url, "http_client": self._http[0], "http_async_client": self._http[1]}
+        self._http = Http(middleware if below else None)
+        place = {"base_url": url, "http_client": self._http.plain, "http_async_client": self._http.live}
         inner = library.ChatOpenAI(model=model, stream_usage=True, **place, **KEYS)
         self._model: Any = inner
-        if middleware is not None:
+        if middleware is not None and not below:
             self._model = adapter.AdaptiveChatModel(inner=inner, middleware=middleware)
         self._prefix = "a" if asynchronous else ""
 
@@ -136,23 +156,31 @@ class LangChain:
         return await self._invoke(self._model.with_structured_output(Numbers), QUESTION)
 
     async def close(self) -> None:
-        self._http[0].close()
-        await self._http[1].aclose()
+        await self._http.close()
 
 
 class LlamaIndex:
-    """`AdaptiveLLM` over `llama_index.llms.openai.OpenAI`; bare without a middleware."""
+    """`AdaptiveLLM` over `llama_index.llms.openai.OpenAI`, or that over the transport (`below`); bare without a middleware."""
 
-    def __init__(self, url: str, model: str, middleware: Middleware | None, asynchronous: bool) -> None:
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        middleware: Middleware | None,
+        asynchronous: bool,
+        *,
+        below: bool = False,
+    ) -> None:
         library = pytest.importorskip(
             "llama_index.llms.openai", reason="llama-index-llms-openai is not installed: it needs openai 2"
         )
         adapter = pytest.importorskip("llama_index_adaptive")
-        self._http: Any = (openai.DefaultHttpxClient(), openai.DefaultAsyncHttpxClient())
-        place = {"api_base": url, "http_client": self._http[0], "async_http_client": self._http[1]}
-        inner = library.OpenAI(model=f"ft:gpt-4o-mini:{model}", **place, **KEYS)
+        self._http = Http(middleware if below else None)
+        place = {"api_base": url, "http_client": self._http.plain, "async_http_client": self._http.live}
+        counted = {"stream_options": {"include_usage": True}}
+        inner = library.OpenAI(additional_kwargs=counted, model=f"ft:gpt-4o-mini:{model}", **place, **KEYS)
         self._model: Any = inner
-        if middleware is not None:
+        if middleware is not None and not below:
             self._model = adapter.AdaptiveLLM(llm=inner, middleware=middleware)
         self._prefix = "a" if asynchronous else ""
 
@@ -184,8 +212,7 @@ class LlamaIndex:
         return await self._do("structured_predict", Numbers, PromptTemplate(QUESTION))
 
     async def close(self) -> None:
-        self._http[0].close()
-        await self._http[1].aclose()
+        await self._http.close()
 
 
 def _charged(reply: Any) -> int:
@@ -200,5 +227,7 @@ def _charged(reply: Any) -> int:
 SUBJECTS: dict[str, Callable[[str, str, Middleware | None, bool], Any]] = {
     "sdk": Sdk,
     "langchain": LangChain,
+    "langchain-below": partial(LangChain, below=True),
     "llama-index": LlamaIndex,
+    "llama-index-below": partial(LlamaIndex, below=True),
 }
