@@ -60,7 +60,7 @@ def provider(running: StreamServer) -> Callable[..., ChatOpenAI]:
     running.asked.clear()
 
     def model(what: str) -> ChatOpenAI:
-        return ChatOpenAI(base_url=running.url, model=what, api_key="wrong", max_retries=0, stream_usage=True)  # type: ignore[arg-type]
+        return ChatOpenAI(base_url=running.url, model=what, api_key="wrong", max_retries=0, stream_usage=True)
 
     return model
 
