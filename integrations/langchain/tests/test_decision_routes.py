@@ -64,11 +64,13 @@ async def test_the_router_sends_each_question_to_the_model_that_is_good_enough(
     assert [state["model_route"].choice for state in states] == [route] * 2
 
 
+@pytest.mark.parametrize("order", ["outside", "inside"])
 def test_the_router_chooses_the_model_and_our_middleware_the_samples(
-    server: Server, chat: Any, router: Any
+    server: Server, chat: Any, router: Any, order: str
 ) -> None:
     ours = AdaptiveComputeMiddleware(Middleware(best_of_n(fixed(3), max_samples=3, score=False)))
-    agent: Any = create_agent(chat(), [], middleware=[router, ours])
+    stack = [ours, router] if order == "outside" else [router, ours]
+    agent: Any = create_agent(chat(), [], middleware=stack)
     agent.invoke({"messages": [HumanMessage("A long and hard question")]})
     assert [body["model"] for body in server.calls] == ["fake+constant+strong"] * 3
 
