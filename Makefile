@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-frameworks test-clients test-worlds test-world-openai2 test-world-openai3 lint types floors check bench bench-allocation format clean
+.PHONY: help demo test test-frameworks test-clients test-worlds test-world-openai2 test-world-openai3 test-decisions lint types floors check bench bench-allocation format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -81,6 +81,22 @@ test-worlds: test-world-openai2 test-world-openai3 ## the adapters, the transpor
 
 test-world-openai2 test-world-openai3: test-world-%: .worlds/%/.ready
 	.worlds/$*/bin/python -m pytest -q -p no:cacheprovider $(WORLD_TESTS)
+
+# langchain-core 1.8 wants a newer certifi than constraints.txt has, so its tests have an environment of their own.
+CORE18 := .worlds/core18
+NEWER := certifi|langchain[a-z-]*|langgraph[a-z-]*|langsmith|openai
+
+test-decisions: $(CORE18)/.ready ## all LangChain tests with langchain-core 1.8 and langchain 1.5, decision models included
+	$(CORE18)/bin/python -m mypy integrations/langchain
+	$(CORE18)/bin/python -m pytest -q integrations/langchain
+
+$(CORE18)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(CORE18)
+	grep -vE '^($(NEWER))==' constraints.txt > $(CORE18)/constraints.txt
+	$(CORE18)/bin/python -m pip --disable-pip-version-check install -q --upgrade 'pip>=25.1'
+	$(CORE18)/bin/python -m pip --disable-pip-version-check install -q -c $(CORE18)/constraints.txt \
+		-e '.[langchain,langchain-agents,http,prm,server,tools]' --group dev 'langchain-core>=1.8,<2' 'langchain>=1.5,<2'
+	@touch $@
 
 check: lint types floors
 

@@ -11,6 +11,7 @@
     │   ├── NotStreaming       answers cannot be read step by step here
     │   └── NotContinuing      answers cannot be continued from a prefix here
     ├── ScorerError            the process reward model failed or broke its contract
+    ├── NotAnswerable          a process reward model cannot answer this question, or not about this state
     └── BudgetError            a limit was reached
         ├── DeadlineExceeded   no time left
         └── TokensExceeded     no tokens left
@@ -71,6 +72,10 @@ class NotContinuing(SamplerError):
 
 class ScorerError(AdaptiveError):
     """The process reward model failed or broke its contract."""
+
+
+class NotAnswerable(AdaptiveError):
+    """A process reward model cannot answer this question, or not about this state."""
 
 
 class BudgetError(AdaptiveError):
