@@ -10,6 +10,7 @@ import pytest
 NEEDS = {
     "ray_rollouts": "ray",
     "wrap_agent_framework": "agent_framework",
+    "wrap_anthropic": "anthropic",
     "wrap_openai_agents": "agents",
     "wrap_pydantic_ai": "pydantic_ai",
     "wrap_smolagents": "smolagents",
