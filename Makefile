@@ -31,12 +31,15 @@ test: check ## everything that CI runs: lint, types, floors, tests with branch c
 	$(BIN)/pytest -q --cov --cov-report=term-missing:skip-covered
 
 # Each framework in an environment of its own, because their requirements exclude each other.
-FRAMEWORKS := pydantic_ai openai_agents smolagents agent_framework anthropic
+FRAMEWORKS := pydantic_ai openai_agents smolagents agent_framework anthropic litellm dspy crewai
 NEEDS_pydantic_ai := pydantic-ai-slim[openai]>=2.60,<3
 NEEDS_openai_agents := openai-agents>=0.24,<1
 NEEDS_smolagents := smolagents[openai]>=1.26,<2
 NEEDS_agent_framework := agent-framework-core>=1.23,<2 agent-framework-openai>=1.17,<2
 NEEDS_anthropic := anthropic>=2.14,<3
+NEEDS_litellm := litellm>=1.106,<2
+NEEDS_dspy := dspy>=3.4,<4
+NEEDS_crewai := crewai>=1.15,<2
 
 test-frameworks: $(FRAMEWORKS:%=.frameworks/%/.ran) ## the examples of the small adapters, each with its framework
 
