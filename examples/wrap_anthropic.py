@@ -120,6 +120,7 @@ def scripted() -> Callable[[Mapping[str, Any]], Script]:
 
 def legs(number: int) -> str:
     """The legs of so many spiders."""
+    print("legs of", number)
     return str(number * 8)
 
 

@@ -89,25 +89,37 @@ def path(one: Any, answer: Any) -> Path:
 @tool("legs")
 def legs(number: int) -> int:
     """The legs of so many spiders."""
+    print("legs of", number)
     return number * 8
 
 
-def show(kind: str) -> None:
+SCHEMA = {
+    "type": "function",
+    "function": {"name": "legs", "parameters": {"properties": {"number": {"type": "integer"}}}},
+}
+ASKED = "How many legs do 3 spiders have?"
+
+
+def run_agent(llm: Adaptive) -> str:
     """One agent run: the model calls the tool, sees its result, and answers."""
-    with fake_openai() as server:
-        model = LLM(model="openai/fake+split", base_url=server.url, api_key="none")
-        llm = Adaptive(model=model.model, inner=model)
-        agent = Agent(role="counter", goal="count", backstory="You count legs.", tools=[legs], llm=llm)
-        asked = "How many legs do 3 spiders have?"
-        answer = asyncio.run(agent.kickoff_async(asked)) if kind == "async" else agent.kickoff(asked)
-    spent = llm.get_token_usage_summary()
-    print(answer.raw, spent.prompt_tokens, "+", spent.completion_tokens, "tokens")
+    agent = Agent(role="counter", goal="count", backstory="You count legs.", tools=[legs], llm=llm)
+    return str(agent.kickoff(ASKED).raw)
+
+
+def run_call(llm: Adaptive) -> str:
+    """One asynchronous call that runs the tool itself, as CrewAI's planning does."""
+    return str(asyncio.run(llm.acall(ASKED, tools=[SCHEMA], available_functions={"legs": legs.run})))
 
 
 def main() -> None:
-    """A synchronous and an asynchronous run."""
-    show("sync")
-    show("async")
+    """Both ways, and what they cost."""
+    for run in (run_agent, run_call):
+        with fake_openai() as server:
+            model = LLM(model="openai/fake+split", base_url=server.url, api_key="none")
+            llm = Adaptive(model=model.model, inner=model)
+            said = run(llm)
+        spent = llm.get_token_usage_summary()
+        print(said, spent.prompt_tokens, "+", spent.completion_tokens, "tokens")
 
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ def told(outcome: Outcome) -> Any:
 
 def legs(number: int) -> int:
     """The legs of so many spiders."""
+    print("legs of", number)
     return number * 8
 
 

@@ -77,6 +77,12 @@ def told(outcome: Outcome) -> Any:
     return winner
 
 
+def legs(number: int) -> str:
+    """The legs of so many spiders."""
+    print("legs of", number)
+    return str(number * 8)
+
+
 LEGS = {
     "type": "function",
     "function": {
@@ -95,7 +101,7 @@ async def main() -> None:
         messages: list[Any] = [{"role": "user", "content": "How many legs do 3 spiders have?"}]
         first = await litellm.acompletion(**call, messages=messages, tools=[LEGS])
         wanted = first.choices[0].message.tool_calls[0]
-        result = str(loads(wanted.function.arguments)["number"] * 8)
+        result = legs(**loads(wanted.function.arguments))
         messages += [first.choices[0].message, {"role": "tool", "tool_call_id": wanted.id, "content": result}]
         last = await asyncio.to_thread(litellm.completion, **call, messages=messages, tools=[LEGS])
         spent = [(reply.usage.prompt_tokens, reply.usage.completion_tokens) for reply in (first, last)]

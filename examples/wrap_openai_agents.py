@@ -1,5 +1,6 @@
 """Wrap a model of the OpenAI Agents SDK in an agent with a tool; a fake OpenAI server on loopback stands for the provider."""
 
+import pathlib
 from dataclasses import replace
 from json import loads
 from typing import Any
@@ -16,13 +17,13 @@ from agents import (
 from agents.usage import Usage as AgentUsage
 from openai import AsyncOpenAI
 
-from adaptive_middleware import Middleware, Path, Request, Usage, agreement, best_of_n
+from adaptive_middleware import Middleware, Path, Request, Usage
 from adaptive_middleware.sampling.draws import AsyncDraws
 from adaptive_middleware.steps import split_steps
 from adaptive_middleware.testing.fake_openai import fake_openai
 from adaptive_middleware.types import ToolCall
 
-MIDDLEWARE = Middleware(best_of_n(agreement(0.9), max_samples=8))
+MIDDLEWARE = Middleware.from_config(pathlib.Path(__file__).with_name("adaptive.yaml"))
 
 
 class Adaptive(Model):
@@ -59,6 +60,7 @@ class Adaptive(Model):
 @function_tool
 def legs(number: int) -> int:
     """The legs of so many spiders."""
+    print("legs of", number)
     return number * 8
 
 
@@ -71,7 +73,8 @@ def main() -> None:
         result = Runner.run_sync(
             Agent("counter", model=model, tools=[legs]), "How many legs do 3 spiders have?"
         )
-    print(result.final_output, result.context_wrapper.usage.total_tokens, "tokens")
+    spent = result.context_wrapper.usage
+    print(result.final_output, spent.input_tokens, "+", spent.output_tokens, "tokens")
 
 
 if __name__ == "__main__":
