@@ -27,8 +27,9 @@ class Adaptive:
     def __init__(self, inner: Any) -> None:
         self.inner = inner
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
+    def stream(self, call: Any) -> Any:
+        """The events of one plain call."""
+        return self.inner.stream(call)
 
     def complete(self, call: Any) -> Any:
         """The winner of one call's samples, with the usage of all of them."""

@@ -36,6 +36,14 @@ class Adaptive(Model):
         """The stream of one plain call."""
         return self.inner.stream_response(*asked, **options)
 
+    def get_retry_advice(self, request: Any) -> Any:
+        """What the inner model advises."""
+        return self.inner.get_retry_advice(request)
+
+    async def close(self) -> None:
+        """Close the inner model."""
+        await self.inner.close()
+
     async def get_response(self, *asked: Any, **options: Any) -> ModelResponse:
         """The winner of one call's samples, with the usage of all of them."""
 

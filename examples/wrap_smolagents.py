@@ -19,11 +19,15 @@ MIDDLEWARE = Middleware.from_config(pathlib.Path(__file__).with_name("adaptive.y
 
 
 class Adaptive(Model):
-    """The `inner` model, asked as often as the middleware says; the winner carries the tokens of all samples."""
+    """The `inner` model, asked as often as the middleware says; the winner carries the tokens of all samples; streams are plain calls."""
 
     def __init__(self, inner: Model) -> None:
         super().__init__(model_id=inner.model_id)
         self.inner = inner
+
+    def generate_stream(self, *asked: Any, **options: Any) -> Any:
+        """The stream of one plain call."""
+        return self.inner.generate_stream(*asked, **options)
 
     def generate(self, messages: list[Any], *rest: Any, **options: Any) -> ChatMessage:
         """The winner of one call's samples."""

@@ -48,12 +48,24 @@ print("bill:", len(bill), *map(sum, zip(*bill)))
 """
 """Runs an example, and prints the requests and tokens that the scripted providers charged for it."""
 
+REFUSED = """
+import runpy, sys
+from adaptive_middleware.testing import fake_openai, fake_sse
 
-def said_by(example: Path, folder: Path, *launcher: str) -> str:
+whole_reply = fake_sse.whole_reply
+error = {"type": "error", "error": {"type": "api_error", "message": "the model asked for a failure"}}
+fake_openai.behaviours = lambda model: {"fail": 1}
+fake_sse.whole_reply = lambda body: whole_reply(error, status=500)
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+"""Runs an example on providers that answer every request with HTTP 500."""
+
+
+def run(example: Path, folder: Path, *launcher: str) -> subprocess.CompletedProcess[str]:
     needed = NEEDS.get(example.stem)
     if needed is not None and find_spec(needed) is None:
         pytest.skip(f"{needed} is not installed")
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, *launcher, str(example)],
         capture_output=True,
         text=True,
@@ -61,6 +73,10 @@ def said_by(example: Path, folder: Path, *launcher: str) -> str:
         check=False,
         cwd=folder,
     )
+
+
+def said_by(example: Path, folder: Path, *launcher: str) -> str:
+    done = run(example, folder, *launcher)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -83,3 +99,12 @@ def test_the_wrapped_model_says_what_it_cost_and_runs_the_tool_calls_of_the_winn
     assert max(samples) > 1
     assert f"bill: {told[0]} {told[1]} {told[2]}" in said
     assert re.findall(r"^legs of (.*)$", said, re.MULTILINE) == ["3"] * len(runs)
+
+
+@pytest.mark.parametrize("example", WRAPPED, ids=lambda path: path.stem)
+def test_the_provider_s_error_reaches_the_caller_when_every_sample_fails(
+    example: Path, tmp_path: Path
+) -> None:
+    failed = run(example, tmp_path, "-c", REFUSED)
+    assert failed.returncode == 1
+    assert "the model asked for a failure" in failed.stderr.strip().splitlines()[-1]
