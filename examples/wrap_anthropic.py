@@ -23,57 +23,48 @@ class Adaptive(anthropic.Middleware):
 
     def handle(self, request: Any, call_next: Any) -> Any:
         """The winner's response; its message has the tokens of all samples."""
-        if not sampled(request):
+        ours = asked(request)
+        if ours is None:
             return call_next(request)
 
         def draw(_: Request) -> Path:
-            response = refused(call_next(request))
+            response = answered(call_next(request))
             return path(response, response.parse())
 
         try:
-            outcome = MIDDLEWARE.run(asked(request), Draws(draw))
+            return told(MIDDLEWARE.run(ours, Draws(draw)))
         except RefusedError as error:
-            return error.response
-        winner: Any = outcome.chosen.raw
-        return told(outcome, winner, winner.parse())
+            return error.args[0]
 
     async def handle_async(self, request: Any, call_next: Any) -> Any:
         """As `handle`."""
-        if not sampled(request):
+        ours = asked(request)
+        if ours is None:
             return await call_next(request)
 
         async def draw(_: Request) -> Path:
-            response = refused(await call_next(request))
+            response = answered(await call_next(request))
             return path(response, await response.parse())
 
         try:
-            outcome = await MIDDLEWARE.arun(asked(request), AsyncDraws(draw))
+            return told(await MIDDLEWARE.arun(ours, AsyncDraws(draw)))
         except RefusedError as error:
-            return error.response
-        winner: Any = outcome.chosen.raw
-        return told(outcome, winner, await winner.parse())
+            return error.args[0]
 
 
 class RefusedError(Exception):
     """The provider's response with an error in it: where every sample has one, it is the SDK's to raise or to retry."""
 
-    def __init__(self, response: Any) -> None:
-        super().__init__(f"HTTP {response.status_code}")
-        self.response = response
 
-
-def sampled(request: Any) -> bool:
-    """Whether this is a call that may be asked several times."""
-    return request.url.split("?")[0] == "/v1/messages" and not request.stream
-
-
-def asked(request: Any) -> Request:
-    """The call as rules and scorers see it."""
+def asked(request: Any) -> Request | None:
+    """The call as rules and scorers see it; None where it is not one that may be asked several times."""
+    if request.stream or request.url.split("?")[0] != "/v1/messages":
+        return None
     text = "\n".join(str(message["content"]) for message in request.json["messages"])
     return Request(text, model=request.json["model"])
 
 
-def refused(response: Any) -> Any:
+def answered(response: Any) -> Any:
     """The response, unless the provider refused."""
     if response.status_code >= 400:
         raise RefusedError(response)
@@ -85,15 +76,17 @@ def path(response: Any, message: Any) -> Path:
     calls = tuple(ToolCall(part.name, part.input) for part in message.content if part.type == "tool_use")
     text = "".join(part.text for part in message.content if part.type == "text")
     usage = Usage(message.usage.input_tokens, message.usage.output_tokens, requests=1)
-    return Path(tuple(split_steps(text)), tool_calls=calls, usage=usage, raw=response)
+    return Path(tuple(split_steps(text)), tool_calls=calls, usage=usage, raw=(response, message))
 
 
-def told(outcome: Outcome, winner: Any, message: Any) -> Any:
+def told(outcome: Outcome) -> Any:
     """The winner's response; what it parses to says what all samples cost."""
     print(outcome.usage.requests, "samples:", outcome.decisions[-1].because)
+    winner: Any = outcome.chosen.raw
+    response, message = winner
     message.usage.input_tokens = outcome.usage.prompt_tokens
     message.usage.output_tokens = outcome.usage.completion_tokens
-    return winner
+    return response
 
 
 def scripted() -> Callable[[Mapping[str, Any]], Script]:

@@ -67,9 +67,8 @@ class Adaptive(BaseLLM):
         """The winner; where the caller wants its tool run at once, what that says."""
         print(outcome.usage.requests, "samples:", outcome.decisions[-1].because)
         spent = outcome.usage
-        self._track_token_usage_internal(
-            {"prompt_tokens": spent.prompt_tokens, "completion_tokens": spent.completion_tokens}
-        )
+        tokens = {"prompt_tokens": spent.prompt_tokens, "completion_tokens": spent.completion_tokens}
+        self._track_token_usage_internal(tokens)
         for call in outcome.chosen.tool_calls if functions else ():
             ran = (options.get("from_task"), options.get("from_agent"))
             return self._handle_tool_execution(call.name, dict(call.arguments), functions, *ran)
@@ -79,7 +78,7 @@ class Adaptive(BaseLLM):
 def path(one: Any, answer: Any) -> Path:
     """One sample: its text or its tool calls, and its tokens."""
     found = [extract_tool_call_info(call) for call in answer] if isinstance(answer, list) else []
-    calls = tuple(ToolCall(name, parse_tool_call_args(given, name, key)[0]) for key, name, given in found)
+    calls = tuple(ToolCall(name, dict(parse_tool_call_args(args, name, key)[0])) for key, name, args in found)
     spent = one.get_token_usage_summary()
     usage = Usage(spent.prompt_tokens, spent.completion_tokens, requests=1)
     text = "" if isinstance(answer, list) else str(answer)

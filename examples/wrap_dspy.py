@@ -4,7 +4,7 @@
 import asyncio
 import pathlib
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import dspy
 from dspy import lm15
@@ -26,6 +26,10 @@ class Adaptive:
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
+
+    def __deepcopy__(self, _: Any) -> Self:
+        """Itself: copies of a program share its engine."""
+        return self
 
     def stream(self, call: Any) -> Any:
         """The events of one plain call."""
