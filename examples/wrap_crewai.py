@@ -25,21 +25,25 @@ class Adaptive(BaseLLM):
 
     inner: Any
 
-    def call(self, messages: Any, *, available_functions: Any = None, **options: Any) -> Any:
+    def call(
+        self, messages: Any, tools: Any = None, *, available_functions: Any = None, **options: Any
+    ) -> Any:
         """The winner of one call's samples."""
 
         def draw(_: Request) -> Path:
             one = self._sample()
-            return path(one, one.call(messages, **options))
+            return path(one, one.call(messages, tools, **options))
 
         return self._told(MIDDLEWARE.run(self._request(messages), Draws(draw)), available_functions, options)
 
-    async def acall(self, messages: Any, *, available_functions: Any = None, **options: Any) -> Any:
+    async def acall(
+        self, messages: Any, tools: Any = None, *, available_functions: Any = None, **options: Any
+    ) -> Any:
         """As `call`."""
 
         async def draw(_: Request) -> Path:
             one = self._sample()
-            return path(one, await one.acall(messages, **options))
+            return path(one, await one.acall(messages, tools, **options))
 
         outcome = await MIDDLEWARE.arun(self._request(messages), AsyncDraws(draw))
         return self._told(outcome, available_functions, options)
