@@ -93,9 +93,8 @@ async def show(kind: str) -> None:
     """One question by one kind of call; the winner's tool call runs."""
     asked = {"question": "How many legs do 3 spiders have?", "tools": [dspy.Tool(legs)]}
     with fake_openai() as server:
-        config = lm15.RouterConfig(
-            api_keys={"openai-chat": "none"}, base_urls={"openai-chat": server.url}, env={}
-        )
+        urls = {"openai-chat": server.url}
+        config = lm15.RouterConfig(api_keys={"openai-chat": "none"}, base_urls=urls, env={})
         engines = {
             "engine": Adaptive(LM15Engine(config)),
             "async_engine": AsyncAdaptive(AsyncLM15Engine(config)),

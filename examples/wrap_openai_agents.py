@@ -78,9 +78,8 @@ def main() -> None:
     with fake_openai() as server:
         client = AsyncOpenAI(base_url=server.url, api_key="none")
         model = Adaptive(OpenAIChatCompletionsModel("fake+split", client))
-        result = Runner.run_sync(
-            Agent("counter", model=model, tools=[legs]), "How many legs do 3 spiders have?"
-        )
+        agent = Agent("counter", model=model, tools=[legs])
+        result = Runner.run_sync(agent, "How many legs do 3 spiders have?")
     spent = result.context_wrapper.usage
     print(result.final_output, spent.input_tokens, "+", spent.output_tokens, "tokens")
 
