@@ -8,6 +8,7 @@ from typing import Any
 
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
 from crewai import LLM, Agent, BaseLLM
+from crewai.events.utils.console_formatter import set_suppress_console_output
 from crewai.tools import tool
 from crewai.utilities.agent_utils import extract_tool_call_info, parse_tool_call_args
 
@@ -34,7 +35,7 @@ class Adaptive(BaseLLM):
             one = self._sample()
             return path(one, one.call(messages, tools, **options))
 
-        return self._told(MIDDLEWARE.run(self._request(messages), Draws(draw)), available_functions, options)
+        return self._told(MIDDLEWARE.run(self._request(messages), Draws(draw)), available_functions)
 
     async def acall(
         self, messages: Any, tools: Any = None, *, available_functions: Any = None, **options: Any
@@ -46,7 +47,7 @@ class Adaptive(BaseLLM):
             return path(one, await one.acall(messages, tools, **options))
 
         outcome = await MIDDLEWARE.arun(self._request(messages), AsyncDraws(draw))
-        return self._told(outcome, available_functions, options)
+        return self._told(outcome, available_functions)
 
     def supports_function_calling(self) -> bool:
         """Whether the agent may send tools; without this it asks for them in words."""
@@ -67,15 +68,14 @@ class Adaptive(BaseLLM):
         one.stop = self.stop_sequences or one.stop
         return one
 
-    def _told(self, outcome: Outcome, functions: Any, options: dict[str, Any]) -> Any:
+    def _told(self, outcome: Outcome, functions: Any) -> Any:
         """The winner; where the caller wants its tool run at once, what that says."""
         print(outcome.usage.requests, "samples:", outcome.decisions[-1].because)
         spent = outcome.usage
         tokens = {"prompt_tokens": spent.prompt_tokens, "completion_tokens": spent.completion_tokens}
         self._track_token_usage_internal(tokens)
         for call in outcome.chosen.tool_calls if functions else ():
-            ran = (options.get("from_task"), options.get("from_agent"))
-            return self._handle_tool_execution(call.name, dict(call.arguments), functions, *ran)
+            return str(functions[call.name](**call.arguments))
         return outcome.chosen.raw
 
 
@@ -116,6 +116,7 @@ def run_call(llm: Adaptive) -> str:
 
 def main() -> None:
     """Both ways, and what they cost."""
+    set_suppress_console_output(True)  # its panels come from a thread, amid the lines of others
     for run in (run_agent, run_call):
         with fake_openai() as server:
             model = LLM(model="openai/fake+split", base_url=server.url, api_key="none")
