@@ -11,6 +11,8 @@
     │   ├── NotStreaming       answers cannot be read step by step here
     │   └── NotContinuing      answers cannot be continued from a prefix here
     ├── ScorerError            the process reward model failed or broke its contract
+    │   ├── ScorerTimeout      it did not answer within its share of the call's time
+    │   └── Unscorable         it cannot score this, however often it is asked
     ├── NotAnswerable          a process reward model cannot answer this question, or not about this state
     └── BudgetError            a limit was reached
         ├── DeadlineExceeded   no time left
@@ -72,6 +74,14 @@ class NotContinuing(SamplerError):
 
 class ScorerError(AdaptiveError):
     """The process reward model failed or broke its contract."""
+
+
+class ScorerTimeout(ScorerError):
+    """The process reward model did not answer within its share of the call's time."""
+
+
+class Unscorable(ScorerError):
+    """These paths cannot be scored, however often it is tried: they do not fit, or the model's server refuses them."""
 
 
 class NotAnswerable(AdaptiveError):

@@ -6,20 +6,29 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
+from adaptive_middleware.deadline import Deadline
+from adaptive_middleware.errors import DeadlineExceeded
 from adaptive_middleware.ports import ConcurrentScorer, Scorer, Verifier
+from adaptive_middleware.scoring.shield import Shield
 from adaptive_middleware.types import Path, Request, StepScores, Verdict
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 T = TypeVar("T")
 
 
 class Worker:
-    """A scorer and a verifier; what is not concurrent is called on one thread, started at first use."""
+    """A scorer and a verifier; what is not concurrent is called on one thread, started at first use.
 
-    def __init__(self, scorer: Scorer | None, verifier: Verifier | None) -> None:
-        self._scorer, self._verifier = scorer, verifier
+    `shield` stands before the scorer. A scorer that is not concurrent and never returns holds the thread, and every
+    call after it, until its own deadline.
+    """
+
+    def __init__(
+        self, scorer: Scorer | None, verifier: Verifier | None, shield: Shield | None = None
+    ) -> None:
+        self._scorer, self._verifier, self.shield = scorer, verifier, shield or Shield()
         self._pool: ThreadPoolExecutor | None = None
         self._starting = Lock()
 
@@ -28,19 +37,31 @@ class Worker:
 
     def score(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
         """Scores from the worker thread, or from a scorer that takes calls from any; blocks."""
-        if isinstance(self._scorer, ConcurrentScorer):
-            return self._scorer.score(request, paths)
-        return self._thread().submit(_present(self._scorer).score, request, paths).result()
+        with self.shield.asking(request) as bounded:
+            if isinstance(self._scorer, ConcurrentScorer):
+                return self._scorer.score(bounded, paths)
+            return _waited(self._thread().submit(_present(self._scorer).score, bounded, paths), bounded)
 
     async def ascore(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
         """As `score`, without blocking the event loop."""
-        if isinstance(self._scorer, ConcurrentScorer):
-            return await self._scorer.ascore(request, paths)
-        return await self._awaited(_present(self._scorer).score, request, paths)
+        import asyncio  # noqa: PLC0415 - costs a third of the package's import time
+
+        with self.shield.asking(request) as bounded:
+            async with asyncio.timeout(Deadline(bounded.deadline).seconds()):
+                if isinstance(self._scorer, ConcurrentScorer):
+                    return await self._scorer.ascore(bounded, paths)
+                return await self._awaited(_present(self._scorer).score, bounded, paths)
 
     def verify(self, request: Request, paths: Sequence[Path]) -> Sequence[Verdict]:
-        """Verdicts from the worker thread; blocks."""
-        return self._thread().submit(_present(self._verifier).verify, request, paths).result()
+        """Verdicts from the worker thread; blocks. Raises `DeadlineExceeded` at the call's deadline."""
+        asked = self._thread().submit(_present(self._verifier).verify, request, paths)
+        try:
+            return _waited(asked, request)
+        except TimeoutError as error:
+            if Deadline(request.deadline).left() > 0:
+                raise
+            message = "the answers were not verified at the call's deadline"
+            raise DeadlineExceeded(message) from error
 
     async def averify(self, request: Request, paths: Sequence[Path]) -> Sequence[Verdict]:
         """Verdicts from the worker thread, without blocking the event loop."""
@@ -60,6 +81,15 @@ class Worker:
 
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="adaptive-scorer")
             return self._pool
+
+
+def _waited(asked: Future[T], request: Request) -> T:
+    """The result; a `TimeoutError` at the request's deadline, and what has not begun by then never does."""
+    try:
+        return asked.result(Deadline(request.deadline).seconds())
+    except TimeoutError:
+        asked.cancel()
+        raise
 
 
 def _present(port: T | None) -> T:

@@ -21,6 +21,7 @@ from adaptive_middleware.sampling.endpoint import (
     seconds,
     too_many,
 )
+from adaptive_middleware.sampling.reading import sound
 from adaptive_middleware.types import Path, Request, Usage
 
 Continuation: TypeAlias = Literal["completions", "continue_final_message", "prefix", "none"]
@@ -83,7 +84,8 @@ class Continuing:
         try:
             choices: Sequence[Mapping[str, Any]] = reply["choices"]
             texts = [_text(choice).removeprefix(path.text) for choice in choices]
-            costs = _costs(choices, texts, usage_of(reply.get("usage")) or Usage())
+            usage = usage_of(reply.get("usage")) or Usage()
+            costs = _costs(choices, texts, usage if sound(usage) else Usage())
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             shown = json.dumps(reply)[:_SHOWN]
             message = f"{self.url(place)} answered without usable choices ({type(error).__name__}: {error}): {shown}"
@@ -159,12 +161,11 @@ def _costs(choices: Sequence[Mapping[str, Any]], texts: Sequence[str], said: Usa
         counted = [share + extra * (not k) for k in range(len(choices))]
     guessed = not all(counted)
     lengths = [count or -(-len(text) // _CHARACTERS) for count, text in zip(counted, texts, strict=True)]
-    prompt = max(said.prompt_tokens, 0)
     return [
         Usage(
-            prompt * (not k),
+            said.prompt_tokens * (not k),
             length,
-            max(said.cached_tokens, 0) * (not k),
+            said.cached_tokens * (not k),
             requests=int(not k),
             estimated=guessed,
         )

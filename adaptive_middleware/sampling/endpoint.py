@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-from tenacity import RetryCallState
+from tenacity import RetryCallState, retry_if_exception_type
 
-from adaptive_middleware.errors import SamplerError
+from adaptive_middleware.deadline import Deadline
+from adaptive_middleware.errors import DeadlineExceeded, SamplerError
+from adaptive_middleware.sampling.retries import RetryBudget
 from adaptive_middleware.types import Request
 
 _BUSY, _LONGEST_WAIT = (408, 409, 425, 429), 60.0
@@ -23,6 +23,7 @@ class Endpoint:
     """Where and how to ask: `base_url` ends before `/chat/completions`; `key` is sent as a bearer token if not empty.
 
     `logprobs` asks for the tokens' log-probabilities. `timeout` is in seconds, for one request; `attempts` >= 1 counts the first one, too.
+    `retries` is the budget that all requests to it share.
     """
 
     base_url: str
@@ -34,6 +35,7 @@ class Endpoint:
     logprobs: bool = True
     timeout: float = 600.0
     attempts: int = 6
+    retries: RetryBudget = field(default_factory=RetryBudget, compare=False, repr=False)
 
     @property
     def url(self) -> str:
@@ -68,10 +70,10 @@ class TooManyChoices(SamplerError):
 
 
 class Busy(Exception):
-    """The endpoint could not answer now; `wait` is what it asked for, in seconds, where it did."""
+    """The endpoint could not answer now; `wait` is what it asked for, in seconds, where it did; the `attempts` so far."""
 
     def __init__(self, cause: str, wait: float | None = None) -> None:
-        self.wait = wait
+        self.wait, self.attempts = wait, 1
         super().__init__(cause)
 
 
@@ -109,11 +111,25 @@ def wait_seconds(state: RetryCallState) -> float:
     return min(0.5 * 2 ** (state.attempt_number - 1) if asked is None else asked, _LONGEST_WAIT)
 
 
-def enough(attempts: int, deadline: float | None) -> Callable[[RetryCallState], bool]:
-    """When not to ask again: after `attempts`, or when the wait would pass the deadline (`time.monotonic()`)."""
+def again(place: Endpoint, deadline: float | None) -> dict[str, Any]:
+    """How tenacity repeats a request that met `Busy`: the only retries there are, all before the first byte of an answer.
+
+    Not after `attempts`, nor when the wait would pass the deadline, nor once the endpoint's retries are spent.
+    """
 
     def stop(state: RetryCallState) -> bool:
-        late = deadline is not None and time.monotonic() + wait_seconds(state) >= deadline
-        return late or state.attempt_number >= attempts
+        error = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(error, Busy):
+            error.attempts = state.attempt_number
+        last = state.attempt_number >= place.attempts or not Deadline(deadline).allows(wait_seconds(state))
+        return last or not place.retries.take()
 
-    return stop
+    return {"retry": retry_if_exception_type(Busy), "stop": stop, "wait": wait_seconds, "reraise": True}
+
+
+def gave_up(place: Endpoint, error: Busy, deadline: float | None) -> Exception:
+    """The error of an endpoint that was busy to the last."""
+    if Deadline(deadline).left() == 0:
+        return DeadlineExceeded(f"{place.url} had not answered at the call's deadline: {error}")
+    early = "" if error.attempts >= place.attempts else " (there was no time, or no retry left, for another)"
+    return SamplerError(f"{place.url}: no answer in {error.attempts} attempts: {error}{early}")

@@ -15,19 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-from tenacity import AsyncRetrying, Retrying, retry_if_exception_type
+from tenacity import AsyncRetrying, Retrying
 
 from adaptive_middleware.errors import NotContinuing, SamplerError
 from adaptive_middleware.sampling.continuing import Continuing, refusal
-from adaptive_middleware.sampling.endpoint import (
-    Busy,
-    Endpoint,
-    TooManyChoices,
-    enough,
-    unreachable,
-    wait_seconds,
-)
-from adaptive_middleware.sampling.openai_replies import gave_up
+from adaptive_middleware.sampling.endpoint import Busy, Endpoint, TooManyChoices, again, gave_up
+from adaptive_middleware.sampling.whole import aposted, posted
 from adaptive_middleware.types import Path, Request
 
 _UNBOUNDED = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
@@ -77,22 +70,19 @@ class OpenAIExtender:
 
     def _asked(self, request: Request, path: Path, n: int) -> list[Path]:
         body = self.continuing.body(self.endpoint, request, path, n)
-        stop = enough(self.endpoint.attempts, request.deadline)
-        retrying = Retrying(retry=retry_if_exception_type(Busy), stop=stop, wait=wait_seconds, reraise=True)
+        retrying = Retrying(**again(self.endpoint, request.deadline))
         try:
-            reply = retrying(self._once, body)
+            reply = retrying(self._once, body, request.deadline)
         except Busy as error:
-            raise gave_up(self.endpoint, error) from error
+            raise gave_up(self.endpoint, error, request.deadline) from error
         return self.continuing.paths(self.endpoint, path, _json(reply))
 
-    def _once(self, body: Mapping[str, Any]) -> httpx2.Response:
+    def _once(self, body: Mapping[str, Any], deadline: float | None) -> httpx2.Response:
         place, url = self.endpoint, self.continuing.url(self.endpoint)
-        try:
-            reply = self.client.post(url, json=body, headers=place.headers, timeout=place.timeout)
-        except (httpx2.InvalidURL, httpx2.TransportError) as error:
-            raise unreachable(url, error) from error
+        reply = posted(self.client, url, body, place, deadline)
         if not reply.is_success:
             raise refusal(url, place, reply, body)
+        place.retries.answered()
         return reply
 
 
@@ -132,24 +122,19 @@ class AsyncOpenAIExtender:
 
     async def _asked(self, request: Request, path: Path, n: int) -> list[Path]:
         body = self.continuing.body(self.endpoint, request, path, n)
-        stop = enough(self.endpoint.attempts, request.deadline)
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Busy), stop=stop, wait=wait_seconds, reraise=True
-        )
+        retrying = AsyncRetrying(**again(self.endpoint, request.deadline))
         try:
-            reply: httpx2.Response = await retrying(self._once, body)
+            reply: httpx2.Response = await retrying(self._once, body, request.deadline)
         except Busy as error:
-            raise gave_up(self.endpoint, error) from error
+            raise gave_up(self.endpoint, error, request.deadline) from error
         return self.continuing.paths(self.endpoint, path, _json(reply))
 
-    async def _once(self, body: Mapping[str, Any]) -> httpx2.Response:
+    async def _once(self, body: Mapping[str, Any], deadline: float | None) -> httpx2.Response:
         place, url = self.endpoint, self.continuing.url(self.endpoint)
-        try:
-            reply = await self.client.post(url, json=body, headers=place.headers, timeout=place.timeout)
-        except (httpx2.InvalidURL, httpx2.TransportError) as error:
-            raise unreachable(url, error) from error
+        reply = await aposted(self.client, url, body, place, deadline)
         if not reply.is_success:
             raise refusal(url, place, reply, body)
+        place.retries.answered()
         return reply
 
 

@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import Any, NoReturn
 
 import httpx2
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity import Retrying
 
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.sampling.drawn import Drawn
@@ -18,13 +18,15 @@ from adaptive_middleware.sampling.endpoint import (
     Busy,
     Endpoint,
     TooManyChoices,
+    again,
     busy,
+    gave_up,
     messages_of,
     seconds,
     too_many,
-    unreachable,
-    wait_seconds,
 )
+from adaptive_middleware.sampling.spent import spent
+from adaptive_middleware.sampling.whole import posted
 from adaptive_middleware.steps import split_steps
 from adaptive_middleware.types import Path, Request, Usage
 
@@ -70,11 +72,11 @@ class OpenAISampler:
             most = min(most, n - len(found))
             body = self._body(request, prefix, most, None if seed is None else seed + len(found))
             try:
-                reply = self._asked(body)
+                reply = self._asked(body, request.deadline)
             except TooManyChoices:
                 most //= 2
                 continue
-            found += _answers(reply, prefix, most, self.endpoint.url)
+            found += _answers(reply, request.text + prefix, prefix, most, self.endpoint.url)
         return found
 
     def _body(self, request: Request, prefix: str, n: int, seed: int | None) -> dict[str, Any]:
@@ -87,32 +89,25 @@ class OpenAISampler:
         messages.append({"role": "assistant", "content": prefix})
         return body | {"add_generation_prompt": False, "continue_final_message": True}
 
-    def _asked(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        attempts = stop_after_attempt(self.endpoint.attempts)
-        retrying = Retrying(
-            retry=retry_if_exception_type(Busy), stop=attempts, wait=wait_seconds, reraise=True
-        )
+    def _asked(self, body: Mapping[str, Any], deadline: float | None) -> object:
         try:
-            reply: Mapping[str, Any] = retrying(_once, self.client, self.endpoint, body)
+            found: object = Retrying(**again(self.endpoint, deadline))(self._once, body, deadline)
         except Busy as error:
-            message = f"{self.endpoint.url}: no answer in {self.endpoint.attempts} attempts: {error}"
+            raise gave_up(self.endpoint, error, deadline) from error
+        return found
+
+    def _once(self, body: Mapping[str, Any], deadline: float | None) -> object:
+        place = self.endpoint
+        reply = posted(self.client, place.url, body, place, deadline)
+        if not reply.is_success:
+            _refused(place, reply, body["n"])
+        place.retries.answered()
+        try:
+            found: object = reply.json()
+        except ValueError as error:
+            message = f"{place.url} did not answer with JSON ({error}): is it an OpenAI-compatible endpoint?"
             raise SamplerError(message) from error
-        return reply
-
-
-def _once(client: httpx2.Client, place: Endpoint, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-    sent = json.dumps(body).encode()
-    try:
-        reply = client.post(place.url, content=sent, headers=place.headers, timeout=place.timeout)
-    except (httpx2.InvalidURL, httpx2.TransportError) as error:
-        raise unreachable(place.url, error) from error
-    if not reply.is_success:
-        _refused(place, reply, body["n"])
-    try:
-        return reply.json()
-    except ValueError as error:
-        message = f"{place.url} did not answer with JSON ({error}): is it an OpenAI-compatible endpoint?"
-        raise SamplerError(message) from error
+        return found
 
 
 def _refused(place: Endpoint, reply: httpx2.Response, n: int) -> NoReturn:
@@ -123,28 +118,18 @@ def _refused(place: Endpoint, reply: httpx2.Response, n: int) -> NoReturn:
     raise TooManyChoices(message) if too_many(reply.status_code, reply.text, n) else SamplerError(message)
 
 
-def _answers(reply: Any, prefix: str, most: int, url: str) -> list[Drawn]:  # noqa: ANN401 - JSON
-    """The choices of one reply; the first carries the prompt's tokens."""
+def _answers(reply: Any, asked: str, prefix: str, most: int, url: str) -> list[Drawn]:  # noqa: ANN401 - JSON
+    """The choices of one reply to what was `asked`; the first carries the prompt's tokens."""
     try:
         choices = reply["choices"][:most]
-        usage = reply.get("usage") or {}
-        prompt = int(usage.get("prompt_tokens") or 0)
-        lengths = _lengths(choices, int(usage.get("completion_tokens") or 0))
-        costs = [Usage(prompt * (not k), length, requests=int(not k)) for k, length in enumerate(lengths)]
+        counted = [len((choice.get("logprobs") or {}).get("content") or ()) for choice in choices]
+        texts = [str(choice["message"].get("content") or "") for choice in choices]
+        costs = spent(reply.get("usage"), asked, texts, counted)
         return [_answer(choice, prefix, cost) for choice, cost in zip(choices, costs, strict=True)]
     except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
         shown = json.dumps(reply)[:_SHOWN]
         message = f"{url} answered without usable choices ({type(error).__name__}: {error}): {shown}"
         raise SamplerError(message) from error
-
-
-def _lengths(choices: Sequence[Mapping[str, Any]], total: int) -> list[int]:
-    """Completion tokens of each choice: counted where every token is given, else an even share of the total."""
-    tokens = [len((choice.get("logprobs") or {}).get("content") or ()) for choice in choices]
-    if tokens and all(tokens):
-        return tokens
-    share, extra = divmod(total, len(choices))
-    return [share + extra * (not k) for k in range(len(choices))]
 
 
 def _answer(choice: Mapping[str, Any], prefix: str, cost: Usage) -> Drawn:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 
+from adaptive_middleware.deadline import Deadline
 from adaptive_middleware.errors import NotStreaming, SamplerError
 from adaptive_middleware.sampling.chunks import Chunks, ProviderError
 from adaptive_middleware.sampling.endpoint import Busy, Endpoint, busy, messages_of, seconds
@@ -36,7 +36,7 @@ class Patience:
 
 def asked(place: Endpoint, patience: Patience, extra: Mapping[str, Any], request: Request) -> dict[str, Any]:
     """What a request is built from; no wait is longer than the call's deadline leaves."""
-    left = float("inf") if request.deadline is None else max(request.deadline - time.monotonic(), 0.001)
+    left = max(Deadline(request.deadline).left(), 0.001)
     waits = httpx2.Timeout(min(patience.first, left), connect=min(patience.connect, left))
     counted = {"stream": True, "stream_options": {"include_usage": True}}
     body = {**place.settings, "messages": messages_of(request), **counted, **extra}
@@ -78,13 +78,6 @@ def _in_one_piece(place: Endpoint, reply: httpx2.Response, shown: str) -> Except
         return NotStreaming(message)
     message = f"{place.url} did not answer with a stream of events ({kind}): {shown}"
     return MalformedStream(message)
-
-
-def gave_up(place: Endpoint, error: Busy) -> SamplerError:
-    """The error of an endpoint that was busy to the last."""
-    return SamplerError(
-        f"{place.url}: no answer in {place.attempts} attempts, or in the time that was left: {error}"
-    )
 
 
 @dataclass(slots=True)

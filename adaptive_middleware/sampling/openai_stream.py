@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-from tenacity import AsyncRetrying, Retrying, retry_if_exception_type
+from tenacity import AsyncRetrying, Retrying
 
-from adaptive_middleware.sampling.endpoint import Busy, Endpoint, enough, unreachable, wait_seconds
-from adaptive_middleware.sampling.openai_replies import Parsing, Patience, asked, gave_up, refusal, streams
+from adaptive_middleware.sampling.endpoint import Busy, Endpoint, again, gave_up, unreachable
+from adaptive_middleware.sampling.openai_replies import Parsing, Patience, asked, refusal, streams
 from adaptive_middleware.sampling.reading import Piece
 from adaptive_middleware.types import Request
 
@@ -51,16 +51,11 @@ class OpenAIStream:
 
     def __call__(self, request: Request) -> Generator[Piece, None, None]:
         """The pieces of one answer."""
-        retrying = Retrying(
-            retry=retry_if_exception_type(Busy),
-            stop=enough(self.endpoint.attempts, request.deadline),
-            wait=wait_seconds,
-            reraise=True,
-        )
+        retrying = Retrying(**again(self.endpoint, request.deadline))
         try:
             reply = retrying(self._opened, request)
         except Busy as error:
-            raise gave_up(self.endpoint, error) from error
+            raise gave_up(self.endpoint, error, request.deadline) from error
         parsing = Parsing(self.endpoint.url)
         try:
             for chunk in reply.iter_raw():
@@ -79,6 +74,7 @@ class OpenAIStream:
         try:
             reply = self.client.send(post, stream=True)
             if streams(reply, self.patience):
+                self.endpoint.retries.answered()
                 return reply
             with closing(reply):
                 body = next(reply.iter_raw(_EXCERPT), b"")
@@ -98,16 +94,11 @@ class AsyncOpenAIStream:
 
     async def __call__(self, request: Request) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Busy),
-            stop=enough(self.endpoint.attempts, request.deadline),
-            wait=wait_seconds,
-            reraise=True,
-        )
+        retrying = AsyncRetrying(**again(self.endpoint, request.deadline))
         try:
             reply: httpx2.Response = await retrying(self._opened, request)
         except Busy as error:
-            raise gave_up(self.endpoint, error) from error
+            raise gave_up(self.endpoint, error, request.deadline) from error
         parsing = Parsing(self.endpoint.url)
         try:
             async for chunk in reply.aiter_raw():
@@ -128,6 +119,7 @@ class AsyncOpenAIStream:
         try:
             reply = await self.client.send(post, stream=True)
             if streams(reply, self.patience):
+                self.endpoint.retries.answered()
                 return reply
             async with aclosing(reply):
                 body = await anext(reply.aiter_raw(_EXCERPT), b"")

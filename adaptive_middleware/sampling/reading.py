@@ -146,8 +146,8 @@ class Reading:
         if not self.sent:
             return Usage()
         seen = self._counted + -(-self._uncounted // _CHARACTERS)
-        said = self._usage if self._usage is not None and _sound(self._usage) else Usage()
-        prompt = said.prompt_tokens or -(-len(self.request.text) // _CHARACTERS)
+        said = self._usage if self._usage is not None and sound(self._usage) else Usage()
+        prompt = said.prompt_tokens or tokens_in(self.request.text)
         final = self._reason is not None and said.completion_tokens > 0
         completion = said.completion_tokens if final else max(said.completion_tokens, seen)
         guessed = said.prompt_tokens == 0 or (completion != said.completion_tokens and self._uncounted > 0)
@@ -171,7 +171,13 @@ class Open:
     reading: Reading
 
 
-def _sound(usage: Usage) -> bool:
+def tokens_in(text: str) -> int:
+    """How many tokens a text has, reckoned from its length: one for four characters."""
+    return -(-len(text) // _CHARACTERS)
+
+
+def sound(usage: Usage) -> bool:
+    """Whether a provider's counts can be believed: none is negative or absurd."""
     counts = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
     return min(counts) >= 0 and max(counts) <= _ABSURD
 

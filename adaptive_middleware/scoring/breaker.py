@@ -1,4 +1,4 @@
-"""A circuit breaker: a replica that keeps failing is left alone for a while, then tried once."""
+"""A circuit breaker: what keeps failing is left alone for a while, then tried once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(slots=True)
@@ -16,8 +17,8 @@ class Breaker:
     from several threads; `clock` gives seconds and never goes back.
 
     >>> breaker = Breaker(failures=1, seconds=9.0, clock=lambda: 0.0)
-    >>> breaker.admits(), breaker.failed(), breaker.admits()
-    (True, None, False)
+    >>> breaker.admits(), breaker.failed(), breaker.admits(), breaker.state
+    (True, None, False, 'open')
     """
 
     failures: int = 3
@@ -26,6 +27,20 @@ class Breaker:
     _failed: int = field(default=0, init=False)
     _until: float = field(default=0.0, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    @property
+    def state(self) -> Literal["closed", "open", "half-open"]:
+        """What the next request meets: half-open once the time is over and a trial decides."""
+        with self._lock:
+            if self._failed < self.failures:
+                return "closed"
+            return "open" if self.clock() < self._until else "half-open"
+
+    @property
+    def trial_in(self) -> float:
+        """Seconds until the next trial; 0 when it is closed or the trial is due."""
+        with self._lock:
+            return 0.0 if self._failed < self.failures else max(self._until - self.clock(), 0.0)
 
     def admits(self) -> bool:
         """Whether a request may be sent now; the one that is admitted while half-open is the trial."""

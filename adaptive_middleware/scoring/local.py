@@ -14,6 +14,7 @@ import torch
 
 from adaptive_middleware import pretrained
 from adaptive_middleware.checkpoint import Checkpoint
+from adaptive_middleware.deadline import Deadline
 from adaptive_middleware.errors import CheckpointError
 from adaptive_middleware.scoring import families, heads
 from adaptive_middleware.scoring.computed import Computed, Engine
@@ -82,7 +83,7 @@ class LocalScorer:
         """Scores of all paths; a path without steps is the question with one empty step.
 
         Raises `ScorerError` when the device has not enough memory even for half a batch, or when the
-        window has no room for the prompt.
+        window has no room for the prompt, and `TimeoutError` at the request's deadline.
         """
         return [self._decoded(raw) for raw in self.raw(request, paths)]
 
@@ -93,7 +94,11 @@ class LocalScorer:
     def raw(self, request: Request, paths: Sequence[Path]) -> list[Raw]:
         """The head's outputs for all paths, not decoded; raises as `score` does."""
         rendered = self._rendered(request, paths)
-        return _raw(rendered, self.device.outputs([row for rows, _ in rendered for row in rows]))
+        computed = self.device.submit([row for rows, _ in rendered for row in rows])
+        try:
+            return _raw(rendered, computed.result(Deadline(request.deadline).seconds()))
+        finally:
+            computed.cancel()  # where the deadline came first: not begun, it costs nothing
 
     async def araw(self, request: Request, paths: Sequence[Path]) -> list[Raw]:
         """As `raw`."""

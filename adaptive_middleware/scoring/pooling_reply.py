@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adaptive_middleware.errors import ScorerError
+from adaptive_middleware.errors import ScorerError, Unscorable
 from adaptive_middleware.scoring.replicas import Broken, Unavailable
 from adaptive_middleware.scoring.rows import Row
 from adaptive_middleware.types import StepScores
 
-_SHOWN = 200
+_SHOWN, _OF_THIS = 200, (400, 413, 422)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def items(reply: Reply, url: str, model: str, rows: int) -> tuple[list[object], 
         raise Broken(message)
     if reply.status != 200:
         message = f"{url} refused to score with {model!r}: HTTP {reply.status}: {reply.shown}"
-        raise ScorerError(message)
+        raise Unscorable(message) if reply.status in _OF_THIS else ScorerError(message)
     body = _object(reply)
     if body.get("model") != model:
         message = f"{url} serves the model {body.get('model')!r}, but {model!r} was asked for: let all of `urls` serve one model"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from adaptive_middleware.errors import ScorerError
+from adaptive_middleware.errors import Unscorable
 
 Ids = tuple[int, ...]
 
@@ -49,7 +49,7 @@ def render(layout: Layout, question: str, steps: Sequence[str], window: int) -> 
     """
     if window <= layout.fixed:
         message = f"max_length {window} has no room beside the {layout.fixed} tokens of the prompt: raise it"
-        raise ScorerError(message)
+        raise Unscorable(message)
     asked, written = layout.question(question), tuple(steps) or ("",)
     if layout.per_step:
         ends = range(1, len(written) + 1)

@@ -11,7 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from adaptive_middleware.effects import Advance, Begin, Drop, Effect, Extend, Flow, Follow, Sample, Score
+from adaptive_middleware.effects import (
+    Advance,
+    Begin,
+    Drop,
+    Effect,
+    Extend,
+    Flow,
+    Follow,
+    Sample,
+    Score,
+    Verify,
+)
 from adaptive_middleware.errors import (
     BudgetError,
     DeadlineExceeded,
@@ -20,14 +31,15 @@ from adaptive_middleware.errors import (
     SamplerError,
     TokensExceeded,
 )
-from adaptive_middleware.types import Outcome, Path, Request, StepScores, Usage
+from adaptive_middleware.types import Outcome, Path, Request, StepScores, Usage, Verdict
 
 
 def fail_open(flow: Flow[Outcome], request: Request) -> Flow[Outcome]:
     """Keep the call alive when our own parts fail: the report then says `degraded`.
 
     A scorer that raises is answered with rejected scores, so that the strategy goes on with votes; so is
-    one that is cut off by the deadline, once there is an answer to return. When
+    one that is cut off by the deadline, once there is an answer to return. A verifier that raises or is cut off says
+    nothing of the answers: they are not verified. When
     the strategy itself fails (a policy or a calibrator that raises), what was shown to the caller is returned, else
     the first usable answer drawn so far, or one plain call is made. Errors of the sampler before there is an answer, and of
     budgets, pass through: they are the caller's to see. A draw that fails later only loses its samples. After
@@ -35,7 +47,8 @@ def fail_open(flow: Flow[Outcome], request: Request) -> Flow[Outcome]:
     """
     watch = _Watch()
     try:
-        return (yield from _through(flow, watch.ask))
+        outcome = yield from _through(flow, watch.ask)
+        return replace(outcome, degraded=(*outcome.degraded, *watch.causes)) if watch.causes else outcome
     except Exception as error:
         cause = f"{type(error).__name__}: {error}"
         if watch.shown is not None:
@@ -94,12 +107,13 @@ def _through(flow: Flow[Outcome], ask: Callable[[Effect[Any]], Flow[Any]]) -> Fl
 
 @dataclass(slots=True)
 class _Watch:
-    """What `fail_open` has seen pass: usable answers, their cost, what was shown, and the last error passed on."""
+    """What `fail_open` has seen pass: usable answers, their cost, what was shown, the last error passed on, and causes."""
 
     drawn: list[Path] = field(default_factory=list)
     shown: Path | None = None
     usage: Usage = field(default_factory=Usage)
     passed_on: Exception | None = None
+    causes: list[str] = field(default_factory=list)
 
     def ask(self, effect: Effect[Any]) -> Flow[Any]:
         try:
@@ -126,11 +140,12 @@ class _Watch:
         match effect:
             case Score(_, paths) if self.drawn or not isinstance(error, BudgetError):
                 return [StepScores(rejected=cause)] * len(paths)
+            case Verify(_, paths):
+                self.causes.append(f"not verified: {cause}")
+                return [Verdict(None, cause)] * len(paths)
             case Sample(_, n) | Begin(_, n) if self.drawn and not over:
                 return [Path(error=cause, usage=Usage(requests=1))] * n
-            case Drop(_, paths):
-                return [replace(path, error=cause) for path in paths]
-            case Advance(_, paths) if self.drawn and not over:
+            case Drop(_, paths) | Advance(_, paths) if isinstance(effect, Drop) or (self.drawn and not over):
                 return [replace(path, error=cause) for path in paths]
             case Extend() if self.drawn and not over:
                 return []
