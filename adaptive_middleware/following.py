@@ -6,12 +6,12 @@ receives the path as far as it came, with `error` set.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import replace
 from typing import cast
 
+from adaptive_middleware.deadline import Deadline
 from adaptive_middleware.effects import Follow
 from adaptive_middleware.errors import DeadlineExceeded
 from adaptive_middleware.ports import AsyncStreamer, Streamer
@@ -63,16 +63,17 @@ async def afollowed(effect: Follow, streamer: AsyncStreamer) -> AsyncGenerator[P
 @asynccontextmanager
 async def in_time(request: Request, what: str) -> AsyncIterator[None]:
     """Cancel what is awaited inside at the request's deadline, and raise `DeadlineExceeded` then."""
-    if request.deadline is None:
+    ends = Deadline(request.deadline)
+    if ends.at is None:
         yield
         return
     import asyncio  # noqa: PLC0415 - costs a third of the package's import time
 
     try:
-        async with asyncio.timeout(request.deadline - time.monotonic()):
+        async with asyncio.timeout(ends.left()):
             yield
     except TimeoutError as error:
-        if time.monotonic() < request.deadline:
+        if ends.left() > 0:
             raise
         message = f"{what} was cancelled at the call's deadline"
         raise DeadlineExceeded(message) from error

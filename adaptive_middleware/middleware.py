@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import replace
 from os import PathLike
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+from adaptive_middleware.deadline import Deadline
 from adaptive_middleware.effects import Flow, Strategy
 from adaptive_middleware.engine import arun, run
 from adaptive_middleware.live import astream, stream
-from adaptive_middleware.observing import Observed
 from adaptive_middleware.open_answers import aowned, owned
+from adaptive_middleware.parts import Parts
 from adaptive_middleware.ports import (
     AsyncExtender,
-    AsyncPorts,
     AsyncSampler,
     AsyncStreamer,
     Extender,
     Observer,
-    Ports,
     Sampler,
     Scorer,
     Streamer,
     Verifier,
 )
 from adaptive_middleware.rules import Rule
+from adaptive_middleware.scoring.breaker import Breaker
+from adaptive_middleware.scoring.shield import Shield
 from adaptive_middleware.strategies.careful import abstaining
 from adaptive_middleware.strategies.guards import fail_open, within
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.types import Outcome, Path, Request
 from adaptive_middleware.worker import Worker
+
+if TYPE_CHECKING:
+    from adaptive_middleware.config import Plan
 
 __all__ = ["Middleware", "Rule"]
 
@@ -43,10 +47,11 @@ class Middleware:
     `strategy` is what every call gets when no rule accepts it (default: one plain call). The scorer and
     the verifier are shared by all rules and called from one worker thread, so they need not be thread-safe; a
     `ports.ConcurrentScorer` is called directly. The event loop never waits for them. `observers` are told of
-    every call that was answered here; what they raise is logged and never reaches a call.
+    every call that was answered here; what they raise is logged and never reaches a call. After failures in a row
+    `breaker` (5 of them, 10 s, unless another is given) leaves the scorer alone.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords
         self,
         strategy: Strategy = pass_through,
         *,
@@ -54,11 +59,10 @@ class Middleware:
         scorer: Scorer | None = None,
         verifier: Verifier | None = None,
         observers: Sequence[Observer] = (),
+        breaker: Breaker | None = None,
     ) -> None:
-        self.rules = (*rules, Rule("default", strategy))
-        self.scorer, self.verifier = scorer, verifier
-        self._worker = Worker(scorer, verifier)
-        self._observed = Observed(tuple(observers)) if observers else None
+        worker = Worker(scorer, verifier, None if breaker is None else Shield(breaker))
+        self._now = Parts.of((*rules, Rule("default", strategy)), worker, observers)
 
     @classmethod
     def from_config(cls, source: str | PathLike[str] | Mapping[str, object]) -> Self:
@@ -68,12 +72,62 @@ class Middleware:
         """
         from adaptive_middleware.config import load  # noqa: PLC0415 - pydantic is not needed to run
 
-        plan = load(source).build()
-        return cls(rules=plan.rules, scorer=plan.scorer, verifier=plan.verifier, observers=plan.observers)
+        return cls.of(load(source).build())
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """A middleware made of a built configuration."""
+        made = cls()
+        made._take_on(plan, Worker(plan.scorer, plan.verifier))
+        return made
+
+    def reload(
+        self,
+        source: str | PathLike[str] | Mapping[str, object],
+        *,
+        arranged: Callable[[Plan], Plan] | None = None,
+    ) -> None:
+        """Take on another configuration: all of it, from the next call on; calls that have begun end under the old one.
+
+        Raises `ConfigError` and whatever else building raises, and then nothing has changed. The process reward model is
+        loaded anew only where `prm` differs. `arranged` may change what was built before it is taken on.
+        """
+        from adaptive_middleware.config import load  # noqa: PLC0415 - pydantic is not needed to run
+
+        config, old = load(source), self._now
+        kept = old.prm is not None and old.prm == config.settings.prm
+        plan = config.build(old.worker.scorer if kept else None)
+        plan = plan if arranged is None else arranged(plan)
+        worker = old.worker.with_verifier(plan.verifier) if kept else Worker(plan.scorer, plan.verifier)
+        self._take_on(plan, worker)
+
+    def _take_on(self, plan: Plan, worker: Worker) -> None:
+        rules = (*plan.rules, Rule("default", pass_through))
+        self._now = Parts.of(rules, worker, plan.observers, plan.prm)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules, in the order in which they are tried."""
+        return self._now.rules
+
+    @property
+    def scorer(self) -> Scorer | None:
+        """The process reward model."""
+        return self._now.worker.scorer
+
+    @property
+    def verifier(self) -> Verifier | None:
+        """What checks answers."""
+        return self._now.worker.verifier
+
+    @property
+    def breaker(self) -> Breaker:
+        """The circuit breaker before the process reward model, for those who want to show its state."""
+        return self._now.worker.shield.breaker
 
     def rule(self, request: Request) -> Rule:
         """The rule that applies to `request`."""
-        return next(rule for rule in self.rules if rule.when(request))
+        return self._now.rule(request)
 
     def run(
         self,
@@ -87,11 +141,12 @@ class Middleware:
 
         `streamer` and `extender` are for strategies that read answers step by step or continue them.
         """
-        began, rule = time.monotonic(), self.rule(request)
+        began, now = time.monotonic(), self._now
+        rule = now.rule(request)
         request = _with_deadline(request, rule)
         with owned(streamer, request) as mine:
-            outcome = run(_guarded(rule, request), self._ports(sampler, mine, extender))
-        return self._ended(request, _named(outcome, rule), began)
+            outcome = run(_guarded(rule, request), now.ports(sampler, mine, extender))
+        return now.ended(request, outcome, rule, began)
 
     async def arun(
         self,
@@ -102,11 +157,12 @@ class Middleware:
         extender: AsyncExtender | None = None,
     ) -> Outcome:
         """Answer `request` with samples from `sampler`, without blocking the event loop."""
-        began, rule = time.monotonic(), self.rule(request)
+        began, now = time.monotonic(), self._now
+        rule = now.rule(request)
         request = _with_deadline(request, rule)
         async with aowned(streamer, request) as mine:
-            outcome = await arun(_guarded(rule, request), self._aports(sampler, mine, extender))
-        return self._ended(request, _named(outcome, rule), began)
+            outcome = await arun(_guarded(rule, request), now.aports(sampler, mine, extender))
+        return now.ended(request, outcome, rule, began)
 
     def stream(
         self,
@@ -117,14 +173,15 @@ class Middleware:
         extender: Extender | None = None,
     ) -> Iterator[Path | Outcome]:
         """As `run`, for a caller that watches: the answer while it is written, where the strategy shows it, then the outcome."""
-        began, rule = time.monotonic(), self.rule(request)
+        began, now = time.monotonic(), self._now
+        rule = now.rule(request)
         request = _with_deadline(request, rule)
         with owned(streamer, request) as mine:
             flow = _guarded(rule, request)
-            with closing(stream(flow, self._ports(sampler, mine, extender))) as watched:
+            with closing(stream(flow, now.ports(sampler, mine, extender))) as watched:
                 for seen in watched:
                     if isinstance(seen, Outcome):
-                        seen = self._ended(request, _named(seen, rule), began)  # noqa: PLW2901 - the same, kept
+                        seen = now.ended(request, seen, rule, began)  # noqa: PLW2901 - the same, kept
                     yield seen
 
     async def astream(
@@ -136,36 +193,16 @@ class Middleware:
         extender: AsyncExtender | None = None,
     ) -> AsyncGenerator[Path | Outcome, None]:
         """As `stream`, without blocking the event loop."""
-        began, rule = time.monotonic(), self.rule(request)
+        began, now = time.monotonic(), self._now
+        rule = now.rule(request)
         request = _with_deadline(request, rule)
         async with aowned(streamer, request) as mine:
             flow = _guarded(rule, request)
-            async with aclosing(astream(flow, self._aports(sampler, mine, extender))) as watched:
+            async with aclosing(astream(flow, now.aports(sampler, mine, extender))) as watched:
                 async for seen in watched:
                     if isinstance(seen, Outcome):
-                        seen = self._ended(request, _named(seen, rule), began)  # noqa: PLW2901 - the same, kept
+                        seen = now.ended(request, seen, rule, began)  # noqa: PLW2901 - the same, kept
                     yield seen
-
-    def _ended(self, request: Request, outcome: Outcome, began: float) -> Outcome:
-        if self._observed is None:
-            return outcome
-        return self._observed.ended(request, outcome, time.monotonic() - began)
-
-    def _ports(self, sampler: Sampler, streamer: Streamer | None, extender: Extender | None) -> Ports:
-        scorer = None if self.scorer is None else self._worker
-        verifier = None if self.verifier is None else self._worker
-        return Ports(sampler, scorer, verifier, streamer, extender)
-
-    def _aports(
-        self, sampler: AsyncSampler, streamer: AsyncStreamer | None, extender: AsyncExtender | None
-    ) -> AsyncPorts:
-        scorer = None if self.scorer is None else self._worker
-        verifier = None if self.verifier is None else self._worker
-        return AsyncPorts(sampler, scorer, verifier, streamer, extender)
-
-
-def _named(outcome: Outcome, rule: Rule) -> Outcome:
-    return outcome if rule.name == outcome.rule else replace(outcome, rule=rule.name)
 
 
 def _guarded(rule: Rule, request: Request) -> Flow[Outcome]:
@@ -182,5 +219,4 @@ def _guarded(rule: Rule, request: Request) -> Flow[Outcome]:
 def _with_deadline(request: Request, rule: Rule) -> Request:
     if rule.seconds is None:
         return request
-    ends = time.monotonic() + rule.seconds
-    return replace(request, deadline=ends if request.deadline is None else min(ends, request.deadline))
+    return replace(request, deadline=Deadline(request.deadline).sooner(rule.seconds).at)

@@ -28,19 +28,24 @@ class Worker:
     def __init__(
         self, scorer: Scorer | None, verifier: Verifier | None, shield: Shield | None = None
     ) -> None:
-        self._scorer, self._verifier, self.shield = scorer, verifier, shield or Shield()
-        self._pool: ThreadPoolExecutor | None = None
-        self._starting = Lock()
+        self.scorer, self.verifier, self.shield = scorer, verifier, shield or Shield()
+        self._thread = _Thread()
 
     def __reduce__(self) -> tuple[type[Worker], tuple[Scorer | None, Verifier | None]]:
-        return Worker, (self._scorer, self._verifier)
+        return Worker, (self.scorer, self.verifier)
+
+    def with_verifier(self, verifier: Verifier | None) -> Worker:
+        """The same scorer, shield and thread, with another verifier."""
+        other = Worker(self.scorer, verifier, self.shield)
+        other._thread = self._thread
+        return other
 
     def score(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
         """Scores from the worker thread, or from a scorer that takes calls from any; blocks."""
         with self.shield.asking(request) as bounded:
-            if isinstance(self._scorer, ConcurrentScorer):
-                return self._scorer.score(bounded, paths)
-            return _waited(self._thread().submit(_present(self._scorer).score, bounded, paths), bounded)
+            if isinstance(self.scorer, ConcurrentScorer):
+                return self.scorer.score(bounded, paths)
+            return _waited(self._thread().submit(_present(self.scorer).score, bounded, paths), bounded)
 
     async def ascore(self, request: Request, paths: Sequence[Path]) -> Sequence[StepScores]:
         """As `score`, without blocking the event loop."""
@@ -48,13 +53,13 @@ class Worker:
 
         with self.shield.asking(request) as bounded:
             async with asyncio.timeout(Deadline(bounded.deadline).seconds()):
-                if isinstance(self._scorer, ConcurrentScorer):
-                    return await self._scorer.ascore(bounded, paths)
-                return await self._awaited(_present(self._scorer).score, bounded, paths)
+                if isinstance(self.scorer, ConcurrentScorer):
+                    return await self.scorer.ascore(bounded, paths)
+                return await self._awaited(_present(self.scorer).score, bounded, paths)
 
     def verify(self, request: Request, paths: Sequence[Path]) -> Sequence[Verdict]:
         """Verdicts from the worker thread; blocks. Raises `DeadlineExceeded` at the call's deadline."""
-        asked = self._thread().submit(_present(self._verifier).verify, request, paths)
+        asked = self._thread().submit(_present(self.verifier).verify, request, paths)
         try:
             return _waited(asked, request)
         except TimeoutError as error:
@@ -65,7 +70,7 @@ class Worker:
 
     async def averify(self, request: Request, paths: Sequence[Path]) -> Sequence[Verdict]:
         """Verdicts from the worker thread, without blocking the event loop."""
-        return await self._awaited(_present(self._verifier).verify, request, paths)
+        return await self._awaited(_present(self.verifier).verify, request, paths)
 
     async def _awaited(
         self, call: Callable[[Request, Sequence[Path]], T], request: Request, paths: Sequence[Path]
@@ -74,10 +79,18 @@ class Worker:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread(), call, request, paths)
 
-    def _thread(self) -> ThreadPoolExecutor:
+
+class _Thread:
+    """One thread for all calls, started at first use."""
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._starting = Lock()
+
+    def __call__(self) -> ThreadPoolExecutor:
         with self._starting:  # two first calls at once must not start two threads
             if self._pool is None:
-                from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - as above
+                from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - costs a third of the package's import time
 
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="adaptive-scorer")
             return self._pool

@@ -23,6 +23,9 @@ def serve(  # noqa: PLR0913, PLR0917 - options of a command
     grace: Annotated[
         float, typer.Option(min=1, max=3600, help="Seconds for open requests after SIGTERM.")
     ] = 10.0,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Take changes of the configuration file on while serving.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Say where it listens as one JSON object.")] = False,
 ) -> None:
     """Serve POST /v1/chat/completions by policy, GET /health and /metrics; pass all else on, until SIGTERM or Ctrl-C."""
@@ -36,7 +39,8 @@ def serve(  # noqa: PLR0913, PLR0917 - options of a command
     read = load(config)
     upstream = upstream_of(read, keyed=key is not None)
     listener = listening(host, port, keyed=key is not None)
-    app = application(read.build(), upstream, key=key, limits=Limits(max_body_mib << 20))
+    limits, follow = Limits(max_body_mib << 20), config if reload else None
+    app = application(read.build(), upstream, key=key, limits=limits, follow=follow)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listener.getsockname()[1]}"
     line = f"{upstream.base_url} behind {url}/v1"

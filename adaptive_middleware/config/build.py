@@ -25,29 +25,34 @@ from adaptive_middleware.verify.tool_schema import tool_schema
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a middleware is made of: rules in the order in which they are tried, their shared ports, and who is told."""
+    """What a middleware is made of: rules in the order in which they are tried, their shared ports, and who is told.
+
+    `prm` is the section of the configuration that the scorer was made from.
+    """
 
     rules: tuple[Rule, ...]
     scorer: Scorer | None = None
     verifier: Verifier | None = None
     observers: tuple[Observer, ...] = ()
+    prm: object = None
 
 
 @dataclass(frozen=True, slots=True)
 class Config(Given):
     """A configuration without contradictions; nothing is loaded until `build`."""
 
-    def build(self) -> Plan:
+    def build(self, scorer: Scorer | None = None) -> Plan:
         """Load the process reward model, the calibration and the user's own parts, and make the rules.
 
+        A `scorer` that was made from the same `prm` is used again.
         Raises `ConfigError` (with its place) for a part that cannot be made, `CheckpointError` for a model and
         `CalibrationError` for a bundle that cannot be used.
         """
-        scorer = scorer_of(self)
+        scorer = scorer or scorer_of(self)
         calibrate = calibrator_of(self, scorer)
         names = [name for name in self.settings.policies if name != "default"]
         rules = tuple(_rule(self, name, scorer, calibrate) for name in (*names, "default"))
-        return Plan(rules, scorer, _verifier(self, rules), observers_of(self))
+        return Plan(rules, scorer, _verifier(self, rules), observers_of(self), self.settings.prm)
 
 
 def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrator) -> Rule:

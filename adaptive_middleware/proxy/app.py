@@ -32,12 +32,13 @@ from adaptive_middleware.proxy.replies import answered
 from adaptive_middleware.proxy.streaming import Streams
 from adaptive_middleware.proxy.upstream import Asked, Reply, Unusable, Upstream
 from adaptive_middleware.proxy.writing import Writing, head_of, shown
+from adaptive_middleware.reloading import Followed
 from adaptive_middleware.server.asked import failed, no_such_page, refused, unless_gone, whole_body
 from adaptive_middleware.server.guard import Guard, digest
 from adaptive_middleware.server.requests import Refused
 from adaptive_middleware.types import Request as Call
 
-_GONE = 499
+_GONE, _LOOKS = 499, 1.0
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Handler: TypeAlias = Callable[[Asked, bytes], Coroutine[Any, Any, Response]]
 
@@ -75,6 +76,11 @@ class Proxy:
         """Answer `GET /metrics`."""
         text = await asyncio.to_thread(generate_latest, self.metrics.registry)
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+
+    def following(self, path: str) -> Followed:
+        """The configuration file whose changes are taken on while calls go on."""
+        apply = partial(self.middleware.reload, arranged=named)
+        return Followed(path, apply, lambda result: self.metrics.reloads.labels(result).inc())
 
     async def _counted(self, request: Request, handle: Handler) -> Response:
         began, status = time.monotonic(), 500
@@ -134,10 +140,16 @@ class Proxy:
 
 
 def application(
-    plan: Plan, upstream: Upstream, *, key: str | None = None, limits: Limits | None = None
+    plan: Plan,
+    upstream: Upstream,
+    *,
+    key: str | None = None,
+    limits: Limits | None = None,
+    follow: str | None = None,
 ) -> ASGIApp:
-    """The application; with `key`, everything but `/health` needs it."""
-    proxy = Proxy(named(plan), upstream, limits or Limits(), metrics())
+    """The application; with `key`, everything but `/health` needs it; `follow` is a configuration file to reload."""
+    proxy = Proxy(Middleware.of(named(plan)), upstream, limits or Limits(), metrics())
+    reloads = proxy.following(follow) if follow else None
     routes = [
         Route("/v1/chat/completions", proxy.chat, methods=["POST"]),
         Route("/health", proxy.health),
@@ -146,7 +158,7 @@ def application(
     ]
     app = Starlette(
         routes=routes,
-        lifespan=partial(_lifespan, close=upstream.client.aclose),
+        lifespan=partial(_lifespan, close=upstream.client.aclose, reloads=reloads),
         exception_handlers={Refused: refused, HTTPException: no_such_page, Exception: _failed},
     )
     return Guard(app, None if key is None else digest(key))
@@ -158,10 +170,19 @@ async def _failed(_request: Request, error: Exception) -> Response:
 
 @asynccontextmanager
 async def _lifespan(
-    _app: Starlette, *, close: Callable[[], Coroutine[Any, Any, None]]
+    _app: Starlette, *, close: Callable[[], Coroutine[Any, Any, None]], reloads: Followed | None
 ) -> AsyncIterator[None]:
+    looking = asyncio.ensure_future(_looked(reloads))
     yield
+    looking.cancel()
+    await asyncio.wait({looking})
     await close()
+
+
+async def _looked(reloads: Followed | None) -> None:
+    while reloads is not None:
+        await asyncio.sleep(_LOOKS)
+        await asyncio.to_thread(reloads.look)
 
 
 def _asked(request: Request) -> Asked:

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from adaptive_middleware.types import Outcome
 
-_PREFIX = "adaptive_proxy_"
+_PREFIX, _CAUSE = "adaptive_proxy_", 40
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 
@@ -25,6 +25,7 @@ class Metrics:
     samples: Counter
     tokens: Counter
     degraded: Counter
+    reloads: Counter
 
     def called(self, outcome: Outcome) -> None:
         """Count a call that was answered adaptively."""
@@ -36,7 +37,19 @@ class Metrics:
         self.tokens.labels(rule, "prompt").inc(outcome.usage.prompt_tokens)
         self.tokens.labels(rule, "completion").inc(outcome.usage.completion_tokens)
         self.tokens.labels(rule, "prm").inc(outcome.usage.prm_tokens)
-        self.degraded.labels(rule).inc(bool(outcome.degraded))
+        for cause in {cause_of(said) for said in outcome.degraded}:
+            self.degraded.labels(rule, cause).inc()
+
+
+def cause_of(said: str) -> str:
+    """The kind of a cause, for a label: an error's class where it is named, else the words before the first colon.
+
+    >>> cause_of("scores rejected: ScorerTimeout: no score within 5.00 s"), cause_of("sample failed: HTTP 500: no")
+    ('ScorerTimeout', 'sample failed')
+    """
+    parts = [part.strip() for part in said.split(": ")]
+    named = (part for part in parts[:-1][:2] if part.isidentifier() and part[0].isupper())
+    return next(named, parts[0])[:_CAUSE]
 
 
 def metrics() -> Metrics:
@@ -57,5 +70,6 @@ def metrics() -> Metrics:
         counter("calls", "Calls that a policy answered.", "policy"),
         counter("samples", "Answers drawn for them, failed and dropped ones included.", "policy"),
         counter("tokens", "Tokens spent on them.", "policy", "kind"),
-        counter("degraded", "Calls that got less than their policy asked for.", "policy"),
+        counter("degraded", "Calls that got less than their policy asked for, by cause.", "policy", "cause"),
+        counter("reloads", "Changes of the configuration file.", "result"),
     )

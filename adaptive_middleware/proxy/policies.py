@@ -8,7 +8,6 @@ from typing import Any
 
 from adaptive_middleware.config import Plan
 from adaptive_middleware.config.dispatch import VerifierOfRule
-from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.proxy.requests import request_of
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.server.requests import Refused
@@ -31,14 +30,14 @@ class ByName:
         return named == [_TAG + self.name] if named else self.when(request)
 
 
-def named(plan: Plan) -> Middleware:
-    """The middleware of a plan whose rules can be asked for by name, each with its own verifier."""
-    rules = [replace(rule, when=ByName(rule.name, rule.when)) for rule in plan.rules]
+def named(plan: Plan) -> Plan:
+    """The plan with rules that can be asked for by name, each with its own verifier."""
+    rules = tuple(replace(rule, when=ByName(rule.name, rule.when)) for rule in plan.rules)
     verifier = plan.verifier
     if isinstance(verifier, VerifierOfRule):
         pairs = zip(rules, verifier.verifiers, strict=True)
         verifier = VerifierOfRule(tuple((rule.when, of_rule) for rule, (_, of_rule) in pairs))
-    return Middleware(rules=rules, scorer=plan.scorer, verifier=verifier, observers=plan.observers)
+    return replace(plan, rules=rules, verifier=verifier)
 
 
 def understood(values: Mapping[str, Any], headers: Mapping[str, str], rules: Sequence[Rule]) -> Request:

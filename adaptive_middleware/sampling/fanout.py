@@ -9,11 +9,11 @@ when none had finished by then.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 
+from adaptive_middleware.deadline import Deadline
 from adaptive_middleware.errors import DeadlineExceeded
 from adaptive_middleware.types import Path, Usage
 
@@ -26,22 +26,22 @@ def fan_out(
 ) -> list[Path]:
     """Call `draw` `n` >= 1 times from up to `max_concurrency` threads, each in a copy of this context.
 
-    A single draw is made in the calling thread. `deadline` is a `time.monotonic()` instant in seconds: it
-    ends the waiting for several draws, but a thread that is inside `draw` then cannot be stopped; its
+    A single draw without a deadline is made in the calling thread. `deadline` is a `time.monotonic()` instant in seconds: it
+    ends the waiting, but a thread that is inside `draw` then cannot be stopped; its
     result is dropped. `max_concurrency=1` makes one call after the other.
 
     >>> [path.text for path in fan_out(lambda: Path(("4",)), 2)]
     ['4', '4']
     """
-    if n == 1:
+    if n == 1 and deadline is None:
         return [draw()]
-    if _seconds_left(deadline) == 0:
+    if Deadline(deadline).seconds(MARGIN) == 0:
         return _settled([None] * n)
     pool = ThreadPoolExecutor(min(n, max_concurrency), thread_name_prefix="adaptive-sample")
     futures = [pool.submit(copy_context().run, draw) for _ in range(n)]
     done: set[Future[Path]] = set()
     try:
-        done = wait(futures, timeout=_seconds_left(deadline)).done
+        done = wait(futures, timeout=Deadline(deadline).seconds(MARGIN)).done
     finally:
         pool.shutdown(wait=len(done) == n, cancel_futures=True)
     return _settled([_result(future) if future in done else None for future in futures])
@@ -61,7 +61,7 @@ async def afan_out(
     """
     if n == 1 and deadline is None:
         return [await draw()]
-    if _seconds_left(deadline) == 0:
+    if Deadline(deadline).seconds(MARGIN) == 0:
         return _settled([None] * n)
     gate = asyncio.Semaphore(max_concurrency)
 
@@ -72,16 +72,12 @@ async def afan_out(
     tasks = [asyncio.create_task(drawn()) for _ in range(n)]
     done: set[asyncio.Task[Path]] = set()
     try:
-        done, _ = await asyncio.wait(tasks, timeout=_seconds_left(deadline))
+        done, _ = await asyncio.wait(tasks, timeout=Deadline(deadline).seconds(MARGIN))
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     return _settled([_result(task) if task in done else None for task in tasks])
-
-
-def _seconds_left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(deadline - MARGIN - time.monotonic(), 0.0)
 
 
 def _result(finished: Future[Path] | asyncio.Task[Path]) -> Path | BaseException:

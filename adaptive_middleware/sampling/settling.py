@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from adaptive_middleware.deadline import Deadline
 from adaptive_middleware.errors import DeadlineExceeded, NotStreaming, SamplerError
 from adaptive_middleware.sampling.fanout import MARGIN
 from adaptive_middleware.types import Path
@@ -61,4 +61,4 @@ def opened(path: Path, kind: type[T]) -> T:
 
 def seconds_left(deadline: float | None) -> float | None:
     """Seconds until the answers must be back, at least 0; None without a deadline."""
-    return None if deadline is None else max(deadline - MARGIN - time.monotonic(), 0.0)
+    return Deadline(deadline).seconds(MARGIN)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from tenacity import RetryCallState
 
+from adaptive_middleware.deadline import Deadline
 from adaptive_middleware.errors import ScorerError
 from adaptive_middleware.scoring.breaker import Breaker
 
@@ -130,7 +131,7 @@ class Turn:
         return ScorerError(f"no replica scored: {self._said()}")
 
     def _left(self) -> float:
-        return float("inf") if self.deadline is None else self.deadline - self.clock()
+        return Deadline(self.deadline, self.clock).left()
 
     def _said(self) -> str:
         causes = [f"{url} ({cause})" for url, cause in self._causes.items()]

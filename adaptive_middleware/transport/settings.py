@@ -8,11 +8,11 @@ transport belongs to.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from adaptive_middleware.deadline import Deadline
 from adaptive_middleware.errors import ConfigError, DeadlineExceeded
 from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.sampling.fanout import MARGIN
@@ -94,7 +94,7 @@ class Settings:
 
     def too_late(self, error: Exception, form: Form) -> Exception:
         """What to raise for a wait that was too long: one that the deadline ended is no fault of the provider."""
-        over = form.deadline is not None and time.monotonic() >= form.deadline - MARGIN
+        over = Deadline(form.deadline).seconds(MARGIN) == 0
         return DeadlineExceeded("the sample had not finished at the call's deadline") if over else error
 
     def steps(self, call: Call) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _foreign(library: str) -> str:
 
 def _waits(given: Mapping[str, float | None], deadline: float) -> dict[str, float]:
     """The client's longest waits, none longer than the deadline leaves."""
-    left = max(deadline - time.monotonic(), 0.001)
+    left = max(Deadline(deadline).left(), 0.001)
     known = {name: given.get(name) for name in ("connect", "read", "write", "pool")}
     return {name: left if wait is None else min(wait, left) for name, wait in known.items()}
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_middleware.config import load
+from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.proxy.body import Body, NotAnObject
 from adaptive_middleware.proxy.headers import to_client, to_upstream
 from adaptive_middleware.proxy.policies import named, understood
@@ -114,7 +115,7 @@ def test_every_policy_keeps_its_own_verifier() -> None:
         "b": {**TWO, **verifier("b"), "when": {"model": "b"}},
         "default": TWO,
     }
-    middleware = named(load({"version": 1, "policies": policies}).build())
+    middleware = Middleware.of(named(load({"version": 1, "policies": policies}).build()))
     assert middleware.verifier is not None
     for policy, passed in (("a", True), ("b", False), ("default", None)):
         call = understood({"model": "b"}, {"x-adaptive-policy": policy}, middleware.rules)

@@ -1,0 +1,72 @@
+"""What a middleware is made of at one moment: every call takes all of it once, a reload replaces all of it or nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from adaptive_middleware.observing import Observed
+from adaptive_middleware.ports import (
+    AsyncExtender,
+    AsyncPorts,
+    AsyncSampler,
+    AsyncStreamer,
+    Extender,
+    Observer,
+    Ports,
+    Sampler,
+    Streamer,
+)
+from adaptive_middleware.rules import Rule
+from adaptive_middleware.types import Outcome, Request
+from adaptive_middleware.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Rules in the order in which they are tried, the ports they share, and who is told.
+
+    `prm` is what the configuration says of the scorer, None for one that was not configured.
+    """
+
+    rules: tuple[Rule, ...]
+    worker: Worker
+    observed: Observed | None = None
+    prm: object = None
+
+    @classmethod
+    def of(
+        cls, rules: Sequence[Rule], worker: Worker, observers: Sequence[Observer], prm: object = None
+    ) -> Parts:
+        """The parts, with a guard before the observers."""
+        return cls(tuple(rules), worker, Observed(tuple(observers)) if observers else None, prm)
+
+    def rule(self, request: Request) -> Rule:
+        """The rule that applies to `request`."""
+        return next(rule for rule in self.rules if rule.when(request))
+
+    def ports(self, sampler: Sampler, streamer: Streamer | None, extender: Extender | None) -> Ports:
+        """The synchronous world of one call."""
+        return Ports(sampler, self._scorer, self._verifier, streamer, extender)
+
+    def aports(
+        self, sampler: AsyncSampler, streamer: AsyncStreamer | None, extender: AsyncExtender | None
+    ) -> AsyncPorts:
+        """The asynchronous world of one call."""
+        return AsyncPorts(sampler, self._scorer, self._verifier, streamer, extender)
+
+    def ended(self, request: Request, outcome: Outcome, rule: Rule, began: float) -> Outcome:
+        """The outcome, named and told to the observers; `began` is a `time.monotonic()` instant."""
+        outcome = outcome if rule.name == outcome.rule else replace(outcome, rule=rule.name)
+        if self.observed is None:
+            return outcome
+        return self.observed.ended(request, outcome, time.monotonic() - began)
+
+    @property
+    def _scorer(self) -> Worker | None:
+        return None if self.worker.scorer is None else self.worker
+
+    @property
+    def _verifier(self) -> Worker | None:
+        return None if self.worker.verifier is None else self.worker
