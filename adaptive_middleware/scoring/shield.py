@@ -33,7 +33,7 @@ class Shield:
     def asking(self, request: Request) -> Iterator[Request]:
         """Around one score: the request with the deadline of scoring. Raises `ScorerError` while the breaker is open.
 
-        A `TimeoutError` at that deadline becomes `ScorerTimeout`.
+        A `TimeoutError` or `ScorerError` at that deadline becomes `ScorerTimeout`.
         """
         if not self.breaker.admits():
             message = f"left alone after {self.breaker.failures} failures in a row (the last: {self._last}); tried again in {self.breaker.trial_in:.0f} s"
@@ -46,8 +46,8 @@ class Shield:
             self.breaker.succeeded()
             raise
         except Exception as error:
-            late = isinstance(error, TimeoutError) and ends.left() == 0
-            raised = ScorerTimeout(f"no score within {given:.2f} s") if late else error
+            late = isinstance(error, (TimeoutError, ScorerError)) and ends.left() == 0
+            raised = ScorerTimeout(f"no score within {given:.2f} s: {str(error) or 'it hangs'}") if late else error
             if not late or given >= _TELLING:
                 self._failed(raised)
             raise raised from error
