@@ -7,6 +7,7 @@ import ipaddress
 import signal
 import socket
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -85,9 +86,18 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def configured(app: ASGIApp, grace: float) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """Uvicorn, which a second order to stop ends at once, whichever signal it is."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; the second time without waiting for what was begun."""
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)
+
+
+def configured(app: ASGIApp, grace: float) -> Server:
     """Uvicorn with our limits; `grace` is how many seconds requests may take after the order to stop."""
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(
             app,
             http=BoundedH11,
@@ -105,7 +115,7 @@ def configured(app: ASGIApp, grace: float) -> uvicorn.Server:
 
 
 def serve(app: ASGIApp, listener: socket.socket, *, grace: float, ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C, then finish what was begun within `grace` seconds; a second Ctrl-C ends at once."""
+    """Serve until SIGTERM or Ctrl-C, then finish what was begun within `grace` seconds; a second order ends at once."""
     server = configured(app, grace)
     kept = {number: signal.signal(number, _ended) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
