@@ -143,7 +143,7 @@ def test_f26_sigterm_in_mid_stream_says_farewell_and_ends_with_success(tmp_path:
         config = f"version: 1\nupstream: {{base_url: '{upstream.url}'}}\n"
         with process(tmp_path, "serve", config, "--grace", "1") as (server, url):
             with asking(url, {"stream": True}) as connection:
-                eventually(lambda: upstream.open == 1)
+                eventually(lambda: len(upstream.asked) == 1)
                 assert connection.recv(10)
                 server.send_signal(signal.SIGTERM)
                 read = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -160,7 +160,7 @@ def test_f26_a_second_sigterm_ends_at_once(tmp_path: FilePath) -> None:
             process(tmp_path, "serve", config, "--grace", "3600") as (server, url),
             asking(url, {"stream": True}) as connection,
         ):
-            eventually(lambda: upstream.open == 1)
+            eventually(lambda: len(upstream.asked) == 1)
             assert connection.recv(10)
             server.send_signal(signal.SIGTERM)
             eventually(lambda: not listens(url))
