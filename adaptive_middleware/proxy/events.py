@@ -11,12 +11,12 @@ import httpx2
 
 from adaptive_middleware.proxy.body import Body
 from adaptive_middleware.proxy.headers import Headers, to_client
-from adaptive_middleware.proxy.replies import arguments_of
 from adaptive_middleware.sampling.chunks import Chunks
 from adaptive_middleware.sampling.reading import Piece
 from adaptive_middleware.sampling.sse import DONE as OVER
 from adaptive_middleware.sampling.sse import Events, as_json
 from adaptive_middleware.server.requests import Refused
+from adaptive_middleware.transport.text import arguments_of
 from adaptive_middleware.types import ToolCall
 
 DONE = b"data: [DONE]\n\n"

@@ -15,10 +15,8 @@ from adaptive_middleware.proxy.upstream import Reply, Unusable
 from adaptive_middleware.report import report
 from adaptive_middleware.sampling.chunks import tokens_of, usage_of
 from adaptive_middleware.steps import Boundary, split_steps
+from adaptive_middleware.transport.text import arguments_of
 from adaptive_middleware.types import Outcome, Path, ToolCall, Usage
-
-NOT_JSON = "(not JSON)"
-"""The one argument of a tool call whose arguments cannot be read; no schema asks for it."""
 
 _WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
@@ -62,19 +60,6 @@ def _call(call: Mapping[str, Any]) -> ToolCall:
         return ToolCall(str(own["name"]), {"input": own.get("input")}, call.get("id"))
     name, arguments = str(call["function"]["name"]), call["function"].get("arguments") or "{}"
     return ToolCall(name, arguments_of(arguments), call.get("id"))
-
-
-def arguments_of(written: str) -> Mapping[str, object]:
-    """The arguments of a tool call; those that are no JSON object as `NOT_JSON`.
-
-    >>> arguments_of('{"a": 1}'), arguments_of('{"a": ')
-    ({'a': 1}, {'(not JSON)': '{"a": '})
-    """
-    try:
-        found = json.loads(written)
-    except (ValueError, RecursionError):
-        found = None
-    return found if isinstance(found, dict) else {NOT_JSON: written}
 
 
 def _cost(values: Mapping[str, Any]) -> Usage:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 from adaptive_middleware.errors import AdaptiveError, BudgetError, DeadlineExceeded, SamplerError
 from adaptive_middleware.report import report
 from adaptive_middleware.transport.call import Call, Headers, written
-from adaptive_middleware.transport.chunks import CUT_OFF
 from adaptive_middleware.transport.replies import Completion, Refused, Reply
 from adaptive_middleware.transport.sampler import Drawn
 from adaptive_middleware.types import Outcome
@@ -51,22 +49,8 @@ def _worded(outcome: Outcome, call: Call) -> Completion:
     best = None if outcome.choice is None else outcome.considered[outcome.choice.index].path.raw
     reply, head = (best.reply, best.body) if isinstance(best, Completion) else (Reply(200, [], b""), {})
     whole = outcome.chosen.finish_reason == "stop"
-    form = _response if call.responses else _completion
-    body = form(outcome.chosen.text, whole, {"id": "adaptive", "model": call.request.model, **head})
+    body = call.wire.worded(outcome.chosen.text, whole, {"model": call.request.model, **head})
     return Completion(replace(reply, content=b""), body)
-
-
-def _completion(text: str, whole: bool, head: Mapping[str, Any]) -> dict[str, Any]:
-    message = {"role": "assistant", "content": text}
-    choice = {"index": 0, "message": message, "finish_reason": "stop" if whole else CUT_OFF}
-    return {"object": "chat.completion", "created": int(time.time()), **head, "choices": [choice]}
-
-
-def _response(text: str, whole: bool, head: Mapping[str, Any]) -> dict[str, Any]:
-    status = "completed" if whole else "incomplete"
-    part = {"type": "output_text", "text": text, "annotations": []}
-    item = {"type": "message", "id": "adaptive", "role": "assistant", "status": status, "content": [part]}
-    return {"object": "response", "created_at": int(time.time()), **head, "status": status, "output": [item]}
 
 
 def additions(details: Mapping[str, Any] | None, usage: Mapping[str, Any] | None) -> dict[str, Any]:

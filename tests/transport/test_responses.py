@@ -19,8 +19,8 @@ from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.testing import TableScorer
 from adaptive_middleware.transport.call import read_call, written
 from adaptive_middleware.transport.httpx2 import AdaptiveTransport, AsyncAdaptiveTransport
-from adaptive_middleware.transport.replies import Refused, Reply
-from adaptive_middleware.transport.responses import answer
+from adaptive_middleware.transport.replies import Refused, Reply, answer
+from adaptive_middleware.transport.wire import RESPONSES
 from adaptive_middleware.types import Outcome, Request, ToolCall, Usage
 
 USAGE = {
@@ -60,6 +60,15 @@ class Provider:
         return httpx2.Response(200, json=said(number), headers={"x-request-id": f"req-{number}"})
 
 
+class NoStreams(Provider):
+    """Refuses to stream."""
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        if json.loads(request.content).get("stream"):
+            return httpx2.Response(400, json={"error": {"message": "no streams here", "param": "stream"}})
+        return super().__call__(request)
+
+
 def two_is_right(path: Path) -> Sequence[float]:
     return [0.95 if path.text == "2" else 0.05] * max(len(path.steps), 1)
 
@@ -90,9 +99,9 @@ async def test_the_same_on_an_event_loop() -> None:
         check(await client.responses.create(model="m", input="Which?", store=False), provider)
 
 
-async def test_strategies_that_read_streams_take_whole_responses() -> None:
+async def test_strategies_that_read_streams_take_whole_responses_where_there_are_no_others() -> None:
     middleware = Middleware(prune(fixed(3), max_samples=3), scorer=TableScorer(two_is_right))
-    inner = httpx2.MockTransport(Provider())
+    inner = httpx2.MockTransport(NoStreams())
     http = httpx2.AsyncClient(transport=AsyncAdaptiveTransport(middleware, inner, max_concurrency=1))
     async with AsyncOpenAI(api_key="none", base_url="http://model/v1", http_client=http) as client:
         found = await client.responses.create(model="m", input="Which?")
@@ -102,7 +111,7 @@ async def test_strategies_that_read_streams_take_whole_responses() -> None:
 
 def test_strategies_that_read_streams_take_whole_responses_from_threads() -> None:
     middleware = Middleware(prune(fixed(3), max_samples=3), scorer=TableScorer(two_is_right))
-    inner = httpx2.MockTransport(Provider())
+    inner = httpx2.MockTransport(NoStreams())
     http = httpx2.Client(transport=AdaptiveTransport(middleware, inner, max_concurrency=1))
     with OpenAI(api_key="none", base_url="http://model/v1", http_client=http) as client:
         assert client.responses.create(model="m", input="Which?").output_text == "2"
@@ -124,7 +133,8 @@ def test_a_refusal_is_the_sdks_own_error() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"input": "?", "stream": True},
+        {"input": "?", "store": True},
+        {"input": "?", "previous_response_id": "r"},
         {"input": "?", "background": True},
         {"input": "?", "conversation": "conv-1"},
         {"input": "?", "prompt": {"id": "p"}},
@@ -162,12 +172,12 @@ def test_a_reply_is_an_answer_with_its_calls_and_cost() -> None:
         {"type": "function_call", "call_id": "1", "name": "add", "arguments": '{"a": 2}'},
         {"type": "custom_tool_call", "call_id": "2", "name": "run", "input": "ls"},
     ]
-    _, path = answer(reply({**said("x"), "output": [*said("x")["output"], *calls]}))
+    _, path = answer(reply({**said("x"), "output": [*said("x")["output"], *calls]}), RESPONSES)
     assert path.tool_calls == (ToolCall("add", {"a": 2}, "1"), ToolCall("run", {"input": "ls"}, "2"))
     assert (path.text, path.finish_reason, path.done, path.logprobs) == ("x", "tool_calls", True, (-0.25,))
     assert path.usage == Usage(5, 3, 2, requests=1)
-    _, cut = answer(reply(said("x", status="incomplete", usage=None)))
-    assert (cut.finish_reason, cut.done, cut.usage) == ("length", False, Usage(requests=1))
+    _, cut = answer(reply(said("x", status="incomplete", usage=None)), RESPONSES)
+    assert (cut.finish_reason, cut.done, cut.usage) == ("length", False, Usage(requests=1, estimated=True))
 
 
 def reply(body: object, status: int = 200) -> Reply:
@@ -179,7 +189,7 @@ def reply(body: object, status: int = 200) -> Reply:
 )
 def test_a_reply_without_output_is_kept_for_the_client(came: Reply) -> None:
     with pytest.raises(Refused) as raised:
-        answer(came)
+        answer(came, RESPONSES)
     assert raised.value.reply is came
 
 
