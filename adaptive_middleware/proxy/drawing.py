@@ -11,6 +11,7 @@ from adaptive_middleware.proxy.replies import Whole, path_of
 from adaptive_middleware.proxy.upstream import Asked, Upstream
 from adaptive_middleware.sampling.fanout import afan_out
 from adaptive_middleware.steps import Boundary
+from adaptive_middleware.transport.wire import CHAT, Wire
 from adaptive_middleware.types import Path, Request
 
 _SEED = 0x7FFFFFFF
@@ -27,6 +28,7 @@ class Drawing:
     upstream: Upstream
     asked: Asked
     body: Body
+    wire: Wire = CHAT
     boundary: Boundary = "auto"
     usages: list[Mapping[str, Any]] = field(default_factory=list)
     drawn: int = 0
@@ -36,7 +38,7 @@ class Drawing:
 
         async def draw() -> Path:
             reply = await self.upstream.whole(self.asked, self.next_body(request))
-            path = path_of(reply, self.boundary)
+            path = path_of(reply, self.wire, self.boundary)
             if isinstance(path.raw, Whole) and isinstance(path.raw.body.values.get("usage"), Mapping):
                 self.usages.append(path.raw.body.values["usage"])
             return path

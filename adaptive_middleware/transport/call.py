@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adaptive_middleware.transport.responses import repeatable
-from adaptive_middleware.transport.text import conversation_text, items_text
-from adaptive_middleware.transport.wire import CHAT, RESPONSES, Wire
+from adaptive_middleware.transport.wire import CHAT, FOREIGN, RESPONSES, Wire, wire_of
 from adaptive_middleware.types import Request
 
 Headers = Sequence[tuple[str, str]]
@@ -126,22 +124,22 @@ def read_call(content: bytes, headers: Headers, path: str = "/chat/completions")
     them all), and a response that must not be drawn several times: see `repeatable`.
     The headers `x-adaptive-tags` (comma-separated) and `x-adaptive-call-site` are for rules to look at.
     """
-    responses = path.endswith("/responses")
+    wire = wire_of(path)
     try:
         body = json.loads(content)
-        if not (repeatable(body) if responses else body.get("n") in (None, 1)):
-            return None
-        text = items_text(body["input"]) if responses else conversation_text(body["messages"])
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        text = wire.question(body)
+        return (
+            None if text is None else Call(content, headers, body, _request(text, body, headers, wire), wire)
+        )
+    except FOREIGN:
         return None
-    return Call(content, headers, body, _request(text, body, headers), RESPONSES if responses else CHAT)
 
 
-def _request(text: str, body: Mapping[str, Any], headers: Headers) -> Request:
+def _request(text: str, body: Mapping[str, Any], headers: Headers, wire: Wire) -> Request:
     named = {name.lower(): value for name, value in headers}
     tags = (tag.strip() for tag in named.get("x-adaptive-tags", "").split(","))
     model = body.get("model")
-    given = body["messages"] if "messages" in body else body["input"]
+    given = body[wire.asked]
     return Request(
         text,
         messages=(given,) if isinstance(given, str) else given,

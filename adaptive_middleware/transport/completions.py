@@ -12,11 +12,16 @@ from adaptive_middleware.sampling.reading import Piece
 from adaptive_middleware.sampling.sse import MalformedStream
 from adaptive_middleware.steps import Boundary, split_steps
 from adaptive_middleware.transport.chunks import CUT_OFF, completion_of
-from adaptive_middleware.transport.text import called_tools, content_text
+from adaptive_middleware.transport.text import called_tools, content_text, conversation_text
 from adaptive_middleware.types import Path, Usage
 
 Json = Mapping[str, Any]
 _SHOWN = 300
+
+
+def question(body: Json) -> str | None:
+    """What a process reward model reads as the question; None for a request of several choices: its client wants them all."""
+    return conversation_text(body["messages"]) if body.get("n") in (None, 1) else None
 
 
 def path_of(body: Json, raw: object, boundary: Boundary = "auto") -> Path:

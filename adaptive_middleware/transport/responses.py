@@ -9,7 +9,7 @@ from typing import Any
 from adaptive_middleware.sampling.chunks import tokens_of, usage_of
 from adaptive_middleware.steps import Boundary, split_steps
 from adaptive_middleware.transport.completions import cost
-from adaptive_middleware.transport.text import called_tools
+from adaptive_middleware.transport.text import called_tools, items_text
 from adaptive_middleware.types import Path, ToolCall, Usage
 
 Json = Mapping[str, Any]
@@ -17,6 +17,11 @@ Json = Mapping[str, Any]
 _ONCE = ("background", "conversation", "previous_response_id", "prompt", "store")
 _HARMLESS = ("function", "custom")
 _CUT_OFF = {"reason": "max_output_tokens"}
+
+
+def question(body: Json) -> str | None:
+    """What a process reward model reads as the question; None for a request that must go out once."""
+    return items_text(body["input"]) if repeatable(body) else None
 
 
 def repeatable(body: Json) -> bool:

@@ -11,7 +11,7 @@ from adaptive_middleware.errors import AdaptiveError
 from adaptive_middleware.sampling.shown import Shown
 from adaptive_middleware.transport.call import Call
 from adaptive_middleware.transport.replies import Reply
-from adaptive_middleware.transport.result import OF_BODY, adaptive_headers, winner
+from adaptive_middleware.transport.result import OF_BODY, adaptive_headers, described, winner
 from adaptive_middleware.transport.sampler import Drawn
 from adaptive_middleware.transport.streamed import chunks_in
 from adaptive_middleware.types import Outcome, Path
@@ -24,6 +24,7 @@ class Showing(ABC):
     """One streamed call as its client sees it, in events; fed with what `Middleware.stream` yields.
 
     The event that says how the answer ended is held back until the outcome is known, and carries it as `adaptive`.
+    `sent` are the events of a response that the client has.
     """
 
     call: Call
@@ -31,6 +32,7 @@ class Showing(ABC):
     shown: Shown = field(default_factory=Shown)
     source: Reply | None = None
     known: Outcome | None = None
+    sent: list[Json] = field(default_factory=list)
 
     def more(self, seen: Path | Outcome) -> list[bytes]:
         """The events of what the followed answer has grown by."""
@@ -49,9 +51,9 @@ class Showing(ABC):
             events = self._events(best.chunks or self.call.wire.events(best.body))
         return [*events, *self._last(outcome)]
 
-    @abstractmethod
     def broken(self, error: AdaptiveError) -> list[bytes]:
         """The events that tell a client of an error, after others."""
+        return [self.call.wire.broken(described(error), self.sent)]
 
     def head(self) -> Reply:
         """The head of the reply, once there is a first event."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from adaptive_middleware.errors import AdaptiveError
 from adaptive_middleware.report import report
-from adaptive_middleware.transport.call import written
 from adaptive_middleware.transport.chunks import ended
-from adaptive_middleware.transport.result import described, total
+from adaptive_middleware.transport.result import total
 from adaptive_middleware.transport.showing import Json, Showing
+from adaptive_middleware.transport.wire import CHAT
 from adaptive_middleware.types import Outcome
-
-_DONE = b"data: [DONE]\n\n"
 
 
 @dataclass(slots=True)
@@ -24,19 +21,15 @@ class ShowingChunks(Showing):
     first: Json | None = None
     last: Json | None = None
 
-    def broken(self, error: AdaptiveError) -> list[bytes]:
-        """An event with the error, and the end."""
-        return [_event({"error": described(error)}), _DONE]
-
     def _last(self, outcome: Outcome) -> list[bytes]:
         details, chosen = report(outcome), outcome.chosen
         reason = chosen.finish_reason if chosen.done else None
         last = self.last or {**self._head(), "choices": [ended(reason)]}
-        events = [_event({**last, **({} if details is None else {"adaptive": details})})]
+        events = [CHAT.framed({**last, **({} if details is None else {"adaptive": details})})]
         usage = total(self.drawn.spent())
         if self.call.counts and usage is not None:
-            events.append(_event({**self._head(), "choices": [], "usage": usage}))
-        return [*events, _DONE]
+            events.append(CHAT.framed({**self._head(), "choices": [], "usage": usage}))
+        return [*events, CHAT.done]
 
     def _events(self, chunks: Iterable[Json]) -> list[bytes]:
         """Without usage: that of all answers comes at the end."""
@@ -49,7 +42,7 @@ class ShowingChunks(Showing):
             plain: Json | None = {**{k: v for k, v in chunk.items() if k != "usage"}, **usage}
             if any(choice.get("finish_reason") for choice in chunk["choices"]):
                 plain, self.last = self.last, plain
-            events += [] if plain is None else [_event(plain)]
+            events += [] if plain is None else [CHAT.framed(plain)]
         return events
 
     def _head(self) -> dict[str, Any]:
@@ -58,7 +51,3 @@ class ShowingChunks(Showing):
             self.last or self.first or {"object": "chat.completion.chunk", "model": self.call.request.model}
         )
         return {k: v for k, v in chunk.items() if k not in ("choices", "usage")}
-
-
-def _event(body: Mapping[str, Any]) -> bytes:
-    return b"data: " + written(body) + b"\n\n"

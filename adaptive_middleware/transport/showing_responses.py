@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from adaptive_middleware.errors import AdaptiveError
 from adaptive_middleware.report import report
-from adaptive_middleware.transport.response_events import ends, errors_of, framed, response_of
-from adaptive_middleware.transport.result import additions, described, total
+from adaptive_middleware.transport.response_events import ends, framed, response_of
+from adaptive_middleware.transport.result import additions, total
 from adaptive_middleware.transport.showing import Json, Showing
 from adaptive_middleware.types import Outcome
 
 
 @dataclass(slots=True)
 class ShowingResponse(Showing):
-    """Shows a response of the Responses API; `sent` are the events that the client has."""
+    """Shows a response of the Responses API."""
 
-    sent: list[Json] = field(default_factory=list)
     last: Json | None = None
-
-    def broken(self, error: AdaptiveError) -> list[bytes]:
-        """The event `error`, and the response as a failed one."""
-        return [framed(event) for event in errors_of(described(error), self.sent)]
 
     def _events(self, chunks: Iterable[Json]) -> list[bytes]:
         events = list(chunks)

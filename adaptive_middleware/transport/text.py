@@ -97,7 +97,7 @@ def _part(part: object) -> str:
     if not isinstance(part, Mapping):
         return str(part)
     kind = part.get("type", "part")
-    return str(part.get("text", "")) if kind in _TEXTS else f"[{kind}]"
+    return str(part.get("text") or "") if kind in _TEXTS else f"[{kind}]"
 
 
 def _written_calls(message: Json) -> Iterator[tuple[str, str, str | None]]:
