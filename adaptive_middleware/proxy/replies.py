@@ -13,6 +13,7 @@ from adaptive_middleware.proxy.headers import Headers
 from adaptive_middleware.proxy.upstream import Reply, Unusable
 from adaptive_middleware.report import report
 from adaptive_middleware.steps import Boundary
+from adaptive_middleware.transport.usage import summed
 from adaptive_middleware.transport.wire import FOREIGN, Wire
 from adaptive_middleware.types import Outcome, Path
 
@@ -32,26 +33,6 @@ def path_of(reply: Reply, wire: Wire, boundary: Boundary = "auto") -> Path:
         return wire.path(body.values, Whole(reply, body), boundary)
     except (*FOREIGN, NotAnObject) as error:
         raise Unusable(reply) from error
-
-
-def summed(usages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The provider's own counts of several requests, added up field by field, as deep as they go.
-
-    >>> summed([{"total_tokens": 3, "details": {"cached": 1}}, {"total_tokens": 4, "details": None}])
-    {'total_tokens': 7, 'details': {'cached': 1}}
-    """
-    total: dict[str, Any] = {}
-    for usage in usages:
-        for name, value in usage.items():
-            total[name] = _added(total.get(name), value)
-    return total
-
-
-def _added(sum_: Any, value: Any) -> Any:  # noqa: ANN401 - JSON
-    if isinstance(value, Mapping):
-        return summed([*([sum_] if isinstance(sum_, Mapping) else []), value])
-    numbers = [one for one in (sum_, value) if isinstance(one, (int, float)) and not isinstance(one, bool)]
-    return sum(numbers) if numbers else (value if sum_ is None else sum_)
 
 
 def answered(outcome: Outcome, usages: Sequence[Mapping[str, Any]], wire: Wire) -> Reply:

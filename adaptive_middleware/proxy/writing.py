@@ -11,10 +11,11 @@ from typing import Any
 from adaptive_middleware.errors import AdaptiveError
 from adaptive_middleware.proxy.events import Event, error_event, events_in, farewell
 from adaptive_middleware.proxy.headers import Headers
-from adaptive_middleware.proxy.replies import summed, told_in_headers
+from adaptive_middleware.proxy.replies import told_in_headers
 from adaptive_middleware.proxy.streaming import Streams
 from adaptive_middleware.report import report
 from adaptive_middleware.sampling.reading import TRUNCATED, Open
+from adaptive_middleware.transport.usage import summed
 from adaptive_middleware.transport.wire import CHAT, Wire
 from adaptive_middleware.types import Outcome, Path
 

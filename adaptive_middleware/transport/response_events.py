@@ -63,7 +63,7 @@ def response_of(events: Sequence[Json]) -> dict[str, Any]:
     """
     for event in reversed(events):
         if ends(event):
-            return dict(event["response"])
+            return {**event["response"]}
     head = next((event["response"] for event in events if "response" in event), {"object": "response"})
     items = {event["output_index"]: event["item"] for event in events if event.get("type") == _DONE}
     texts: dict[int, str] = {}
@@ -125,6 +125,11 @@ def _of_part(family: str, at: Json, part: Json) -> Iterator[_Named]:
     yield f"{family}_part.done", {**at, "part": part}
 
 
+def next_number(seen: Sequence[Json]) -> int:
+    """The `sequence_number` of an event after those that were seen."""
+    return 1 + max((event.get("sequence_number") or 0 for event in seen), default=-1)
+
+
 def errors_of(described: Json, seen: Sequence[Json]) -> Iterator[dict[str, Any]]:
     """The events that end a response with an error, after those of it that were `seen`.
 
@@ -134,7 +139,7 @@ def errors_of(described: Json, seen: Sequence[Json]) -> Iterator[dict[str, Any]]
     >>> [event["type"] for event in errors_of({"message": "no", "code": "c"}, [])]
     ['error']
     """
-    number = 1 + max((event.get("sequence_number") or 0 for event in seen), default=-1)
+    number = next_number(seen)
     flat = {name: described.get(name) for name in ("code", "message", "param")}
     flat["code"] = None if flat["code"] is None else str(flat["code"])
     yield {"type": "error", "sequence_number": number, **flat, "error": described}

@@ -11,6 +11,7 @@ from adaptive_middleware.report import report
 from adaptive_middleware.transport.call import Call, Headers, written
 from adaptive_middleware.transport.replies import Completion, Refused, Reply
 from adaptive_middleware.transport.sampler import Drawn
+from adaptive_middleware.transport.usage import summed
 from adaptive_middleware.types import Outcome
 
 OF_BODY = ("content-length", "content-encoding", "transfer-encoding")
@@ -60,28 +61,9 @@ def additions(details: Mapping[str, Any] | None, usage: Mapping[str, Any] | None
 
 
 def total(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The `usage` of all bodies, number by number at every depth; None where none has any.
-
-    >>> total([{"usage": {"total_tokens": 3, "details": {"audio": 1}}}, {"usage": {"total_tokens": 4}}])
-    {'total_tokens': 7, 'details': {'audio': 1}}
-    """
-    summed: dict[str, Any] | None = None
-    for body in bodies:
-        if isinstance(body.get("usage"), Mapping):
-            summed = _added(summed or {}, body["usage"])
-    return summed
-
-
-def _added(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
-    return {**left, **{name: _sum(left.get(name), value) for name, value in right.items()}}
-
-
-def _sum(left: object, right: object) -> object:
-    if isinstance(left, Mapping) and isinstance(right, Mapping):
-        return _added(left, right)
-    if isinstance(left, (int, float)) and isinstance(right, (int, float)):
-        return left + right
-    return left if right is None else right
+    """The `usage` of all bodies, added up; None where none has any."""
+    usages = [body["usage"] for body in bodies if isinstance(body.get("usage"), Mapping)]
+    return summed(usages) if usages else None
 
 
 def adaptive_headers(outcome: Outcome) -> Headers:

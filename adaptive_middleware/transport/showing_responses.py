@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from adaptive_middleware.report import report
-from adaptive_middleware.transport.response_events import ends, framed, response_of
+from adaptive_middleware.transport.response_events import ends, framed, next_number, response_of
 from adaptive_middleware.transport.result import additions, total
 from adaptive_middleware.transport.showing import Json, Showing
 from adaptive_middleware.types import Outcome
@@ -32,6 +32,6 @@ class ShowingResponse(Showing):
 
     def _cut(self) -> Json:
         """The last event of a response that broke off."""
-        number = 1 + max((event.get("sequence_number") or 0 for event in self.sent), default=-1)
+        number = next_number(self.sent)
         body = {"model": self.call.request.model, **response_of(self.sent)}
         return {"type": "response.incomplete", "sequence_number": number, "response": body}

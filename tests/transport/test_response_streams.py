@@ -11,6 +11,7 @@ from typing import Any
 import openai
 import pytest
 
+from adaptive_middleware import Middleware
 from adaptive_middleware.testing.fake_openai import Server
 from adaptive_middleware.testing.fake_sse import (
     RESET,
@@ -21,7 +22,7 @@ from adaptive_middleware.testing.fake_sse import (
 )
 from adaptive_middleware.transport.response_events import events_of, framed
 from tests.transport.test_response_events import CALL, SAID, USAGE, body
-from tests.transport.test_streams import n_samples, prunes, shows_at
+from tests.transport.test_streams import cut_off, follows_and_samples, n_samples, prunes, shows_at
 
 ADD = {
     "type": "function",
@@ -188,3 +189,24 @@ async def test_a_client_that_leaves_ends_the_providers_stream(asking: Any, event
             break
         await asyncio.sleep(0.01)
     assert events.abandoned == before + 1
+
+
+async def test_an_error_after_something_was_shown_ends_the_stream_with_it(
+    asking: Any, events: StreamServer
+) -> None:
+    with pytest.raises(openai.APIError, match="another one was chosen"):
+        await streamed(asking, Middleware(follows_and_samples), "good", events.url)
+
+
+async def test_an_answer_that_a_strategy_has_cut_off_is_an_incomplete_response(
+    asking: Any, events: StreamServer
+) -> None:
+    client = asking.client(Middleware(cut_off), base_url=events.url)
+    found = await asking.result(client.responses.create, model="good", input="2 + 2?")
+    assert (found.output_text, found.status) == ("2 + 2 = 4\n\n", "incomplete")
+    assert found.incomplete_details.reason == "max_output_tokens"
+    events_seen = await streamed(asking, Middleware(cut_off), "good", events.url)
+    last = events_seen[-1]
+    assert numbered(events_seen)
+    assert (last.type, last.response.output_text) == ("response.incomplete", "2 + 2 = 4\n\n")
+    assert last.response.usage.input_tokens > 0
