@@ -11,14 +11,13 @@ from typing import Any
 import httpx2
 import openai
 import pytest
-from openai import AsyncOpenAI
 
 from adaptive_middleware.testing.fake_openai import Server, fake_openai
-from adaptive_middleware.testing.fake_sse import RESET, Script, fake_sse, whole_reply
+from adaptive_middleware.testing.fake_sse import Script, fake_sse, whole_reply
 from adaptive_middleware.transport.response_events import events_of, framed
 from tests.proxy.site import THREE, proxied, sdk
 from tests.server.loopback import eventually
-from tests.transport.test_response_events import CALL, SAID, USAGE, body
+from tests.transport.test_response_events import CALL, SAID, body
 
 ADD: Any = {
     "type": "function",
@@ -59,16 +58,6 @@ def written(items: list[dict[str, Any]], **more: Any) -> list[bytes]:
 
 
 EVENTS = written([SAID, CALL])
-
-
-def parsed(reply: httpx2.Response) -> list[Any]:
-    """The data of all events; each is named as its data say."""
-    *events, rest = reply.text.split("\n\n")
-    assert rest == ""
-    lines = [one.strip().split("\n") for one in events]
-    found = [json.loads(one[-1].removeprefix("data: ")) for one in lines]
-    assert [one[0].removeprefix("event: ") for one in lines] == [one["type"] for one in found]
-    return found
 
 
 def posted(url: str, model: str = "m", **more: Any) -> httpx2.Response:
@@ -179,74 +168,6 @@ def test_an_unsure_tool_call_is_withheld_and_the_client_told(fake: Server, strea
     assert not any("function_call" in event.type for event in events)
 
 
-async def test_an_asynchronous_stream_is_the_winners_own_events(site: str, server: Server) -> None:
-    async with (
-        httpx2.AsyncClient() as http,
-        AsyncOpenAI(base_url=f"{site}/v1", api_key="k", http_client=http, max_retries=0) as client,
-    ):
-        stream = await client.responses.create(model="three+arithmetic", **ASKED, stream=True)
-        events: list[Any] = [event async for event in stream]
-    assert [event.sequence_number for event in events] == list(range(len(events)))
-    words = [event.delta for event in events if event.type == "response.output_text.delta"]
-    assert len(words) == len("".join(words).split(" "))  # as the fake cuts them
-    last = events[-1]
-    assert (last.type, last.response.output_text) == ("response.completed", "".join(words))
-    assert last.response.model_extra["adaptive"]["samples"] == 3
-    assert last.response.usage.output_tokens_details.reasoning_tokens == 6
-    assert all(asked["stream"] is True for asked in server.calls)
-
-
-def test_all_events_but_the_last_are_the_winners_own_bytes() -> None:
-    odd = [EVENTS[0].replace(b'"created_at":1.0', b'"created_at":1.00, "odd":1e2'), *EVENTS[1:]]
-    with fake_sse({"three": odd}) as upstream, proxied(upstream.url) as url:
-        reply = posted(url, "three", stream=True)
-    assert reply.content.startswith(b"".join(odd[:-1]))
-    last = parsed(reply)[-1]
-    assert last["response"].pop("adaptive")["samples"] == 3
-    assert last["response"].pop("usage")["total_tokens"] == 3 * USAGE["total_tokens"]  # type: ignore[operator]
-    assert last["response"] == {name: value for name, value in body([SAID, CALL]).items() if name != "usage"}
-    assert reply.headers["x-adaptive-samples"] == "3"
-
-
-@pytest.mark.parametrize("live", [False, True])
-def test_an_easy_call_is_shown_while_it_is_written(live: bool) -> None:
-    go = threading.Event()
-    script: Script = [*EVENTS[:5], go, *EVENTS[5:]]
-    prm: dict[str, Any] = {"prm": SURE} if live else {}
-    with (
-        fake_sse({"m": script}) as upstream,
-        proxied(upstream.url, {"default": LIVE} if live else None, **prm) as url,
-        sdk(url) as client,
-    ):
-        stream = client.responses.create(model="m", **ASKED, stream=True)
-        first = [next(stream) for _ in range(5)]
-        assert first[-1].type == "response.output_text.delta"
-        assert not go.is_set()
-        go.set()
-        rest: list[Any] = list(stream)
-    assert [one.sequence_number for one in (*first, *rest)] == list(range(len(EVENTS)))
-    assert rest[-1].response.usage.to_dict() == USAGE
-    assert ("adaptive" in rest[-1].response.model_extra) == live
-
-
-@pytest.mark.parametrize("live", [False, True])
-def test_a_stream_that_breaks_off_after_it_was_shown_ends_with_an_error_event(live: bool) -> None:
-    prm: dict[str, Any] = {"prm": SURE} if live else {}
-    script: Script = [*EVENTS[:5], 0.05, EVENTS[5][:20], RESET]
-    with (
-        fake_sse({"m": script}) as upstream,
-        proxied(upstream.url, {"default": LIVE} if live else None, **prm) as url,
-    ):
-        events = parsed(posted(url, stream=True))
-        with sdk(url) as client, pytest.raises(openai.APIError, match="broke off"):
-            list(client.responses.create(model="m", **ASKED, stream=True))
-    error = events[5]
-    assert [event["sequence_number"] for event in events] == list(range(len(events)))
-    assert (error["type"], error["code"], error["error"]["code"]) == ("error", "502", 502)
-    assert [event["type"] for event in events[6:]] == (["response.failed"] if live else [])
-    assert not live or events[6]["response"]["output"][0]["content"][0]["text"] == "Now."
-
-
 @pytest.mark.parametrize("policies", [None, {"default": THREE}, {"default": LIVE}])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_refusal_is_the_upstreams_error(policies: Any, stream: bool) -> None:
@@ -260,23 +181,6 @@ def test_a_refusal_is_the_upstreams_error(policies: Any, stream: bool) -> None:
     ):
         client.responses.create(model="m", **ASKED, stream=stream)
     assert (caught.value.body, caught.value.request_id) == (error["error"], "r")
-
-
-FAILED = framed({"type": "response.failed", "response": {"error": {"code": "server_error", "message": "x"}}})
-
-
-@pytest.mark.parametrize(
-    "bad", [FAILED, framed({"type": "error", "message": "x"}), framed({}), b"data: {no\n\n"]
-)
-def test_a_failed_sample_is_one_less_and_all_three_are_an_error(bad: bytes) -> None:
-    turn = iter([[bad], EVENTS, EVENTS])
-    with fake_sse({"m": lambda _: next(turn)}) as upstream, proxied(upstream.url, {"default": THREE}) as url:
-        events = parsed(posted(url, stream=True))
-    assert events[-1]["response"]["adaptive"]["samples"] == 3
-    assert len(events) == len(EVENTS)
-    with fake_sse({"m": [bad]}) as upstream, proxied(upstream.url, {"default": THREE}) as url:
-        reply = posted(url, stream=True)
-    assert (reply.status_code, reply.json()["error"]["type"]) == (502, "BadGatewayError")
 
 
 def test_a_failed_response_comes_back_as_it_is() -> None:
