@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from adaptive_middleware.testing.fake_openai import Server, fake_openai
-from adaptive_middleware.testing.fake_sse import Script, fake_sse, whole_reply
+from adaptive_middleware.testing.fake_sse import Script, StreamServer, fake_sse, whole_reply
 from adaptive_middleware.transport.response_events import events_of, framed
 from tests.proxy.site import THREE, proxied, sdk
 from tests.server.loopback import eventually
@@ -58,6 +58,15 @@ def written(items: list[dict[str, Any]], **more: Any) -> list[bytes]:
 
 
 EVENTS = written([SAID, CALL])
+
+
+QUEUED = whole_reply(body([SAID], status="queued"))
+
+
+@pytest.fixture(scope="module")
+def once() -> Iterator[tuple[StreamServer, str]]:
+    with fake_sse({"m": [QUEUED]}) as upstream, proxied(upstream.url, ONCE) as url:
+        yield upstream, url
 
 
 def posted(url: str, model: str = "m", **more: Any) -> httpx2.Response:
@@ -119,15 +128,14 @@ def test_a_call_that_passes_through_comes_back_byte_for_byte() -> None:
         {"input": [3]},
     ],
 )
-def test_what_would_have_several_effects_goes_out_once_and_comes_back_as_it_is(more: dict[str, Any]) -> None:
-    whole = whole_reply(body([SAID], status="queued"))
-    with (
-        fake_sse({"m": [whole]}) as upstream,
-        proxied(upstream.url, ONCE) as url,
-    ):
-        reply = posted(url, model="m@three", **more)
+def test_what_would_have_several_effects_goes_out_once_and_comes_back_as_it_is(
+    once: tuple[StreamServer, str], more: dict[str, Any]
+) -> None:
+    upstream, url = once
+    upstream.asked.clear()
+    reply = posted(url, model="m@three", **more)
     assert upstream.asked == [{"model": "m", **ASKED, **more}]
-    assert reply.content == whole.split(b"\r\n\r\n", 1)[1]
+    assert reply.content == QUEUED.split(b"\r\n\r\n", 1)[1]
 
 
 @pytest.mark.parametrize("stream", [False, True])
