@@ -28,7 +28,7 @@ from adaptive_middleware.proxy.metrics import Metrics, metrics
 from adaptive_middleware.proxy.policies import named, understood
 from adaptive_middleware.proxy.relay import relayed
 from adaptive_middleware.proxy.replies import answered
-from adaptive_middleware.proxy.requests import question_of
+from adaptive_middleware.proxy.requests import guarded, once, question_of
 from adaptive_middleware.proxy.streaming import Streams
 from adaptive_middleware.proxy.upstream import Asked, Reply, Unusable, Upstream
 from adaptive_middleware.proxy.writing import Writing, head_of, shown
@@ -117,21 +117,25 @@ class Proxy:
         call = understood(body.values, headers, self.middleware.rules, wire)
         rule = self.middleware.rule(call)
         drawing = Drawing(self.upstream, asked, body, wire, rule.boundary)
-        if rule.passes_through or question_of(body.values, wire) is None:
+        middleware = self.middleware
+        if question_of(body.values, wire) is None:
+            middleware = once(rule) if guarded(body.values, rule, wire) else Middleware()
+        if middleware.rule(call).passes_through:
             return await relayed(self.upstream, asked, drawing.next_body(call), plain=True)
-        return await (self._streamed if body.values.get("stream") else self._drawn)(call, drawing)
+        answer = self._streamed if body.values.get("stream") else self._drawn
+        return await answer(middleware, call, drawing)
 
-    async def _drawn(self, call: Call, drawing: Drawing) -> Response:
-        outcome = await self.middleware.arun(call, drawing)
+    async def _drawn(self, middleware: Middleware, call: Call, drawing: Drawing) -> Response:
+        outcome = await middleware.arun(call, drawing)
         self.metrics.called(outcome)
-        return _written(answered(outcome, drawing.usages, drawing.wire))
+        return _written(answered(outcome, drawing.replies, drawing.wire))
 
-    async def _streamed(self, call: Call, drawing: Drawing) -> Response:
+    async def _streamed(self, middleware: Middleware, call: Call, drawing: Drawing) -> Response:
         streams = Streams(drawing)
-        watched = self.middleware.astream(call, streams, streamer=streams.streamer)
+        watched = middleware.astream(call, streams, streamer=streams.streamer)
         first = await shown(watched)
         writing = Writing(streams, self.metrics.called)
-        head = head_of(first, self.middleware.rule(call).name)
+        head = head_of(first, middleware.rule(call).name)
         return Flowing(200, head, writing.chunks(first, watched), watched.aclose, writing.farewell)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from adaptive_middleware.errors import SamplerError
 from adaptive_middleware.proxy.body import Body, NotAnObject
@@ -35,34 +34,35 @@ def path_of(reply: Reply, wire: Wire, boundary: Boundary = "auto") -> Path:
         raise Unusable(reply) from error
 
 
-def answered(outcome: Outcome, usages: Sequence[Mapping[str, Any]], wire: Wire) -> Reply:
+def answered(outcome: Outcome, drawn: Sequence[Whole], wire: Wire) -> Reply:
     """The chosen answer's own reply, with the usage of all requests and the report.
 
-    `usages` are the provider's counts of all replies. Where there is nothing to report, the bytes are the upstream's.
+    `drawn` are all replies. Where there is nothing to report, the bytes are the upstream's.
     """
-    whole = _said(outcome, wire) or outcome.chosen.raw
+    whole = _said(outcome, drawn, wire) or outcome.chosen.raw
     if not isinstance(whole, Whole):
         message = f"a path was chosen that no reply belongs to ({outcome.chosen.error}): return a path as it was drawn"
         raise SamplerError(message)
-    told = told_of(outcome, usages)
+    told = told_of(outcome, drawn)
     changed = whole.body.changed(told)
     headers = [pair for pair in whole.reply.headers if pair[0].lower() != b"content-length"]
     return Reply(whole.reply.status, [*headers, *told_in_headers(outcome)], changed)
 
 
-def _said(outcome: Outcome, wire: Wire) -> Whole | None:
+def _said(outcome: Outcome, drawn: Sequence[Whole], wire: Wire) -> Whole | None:
     """What a strategy says itself, instead of calling a tool that it is not sure of, in the form of an answer it had."""
     said = outcome.chosen
-    drawn = [one.path.raw for one in outcome.considered if isinstance(one.path.raw, Whole)]
     if said.raw is not None or said.done or said.error is not None or not drawn:
         return None
     made = wire.worded(said.text, said.finish_reason == "stop", drawn[0].body.values)
     return Whole(drawn[0].reply, Body.read(json.dumps(made).encode()))
 
 
-def told_of(outcome: Outcome, usages: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+def told_of(outcome: Outcome, drawn: Sequence[Whole]) -> dict[str, object]:
     """What is said beside the answer: `usage` where it is known, and `adaptive` where there is something to report."""
     details = report(outcome)
+    counts = (one.body.values.get("usage") for one in drawn)
+    usages = [usage for usage in counts if isinstance(usage, Mapping)]
     total: dict[str, object] = {"usage": summed(usages)} if usages else {}
     return total if details is None else {**total, "adaptive": details}
 

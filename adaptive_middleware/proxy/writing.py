@@ -60,7 +60,7 @@ class Writing:
         chosen = outcome.chosen
         events = _events(chosen.raw)
         if not events and not self.sent and chosen.text:
-            events = self._made(outcome)
+            events = self._made(chosen)
         details = report(outcome)
         usages = [at for at, event in enumerate(events) if event.counts]
         for at, event in enumerate(events[len(self.sent) :], len(self.sent)):
@@ -73,10 +73,10 @@ class Writing:
             return
         yield self._wire.done
 
-    def _made(self, outcome: Outcome) -> Sequence[Event]:
+    def _made(self, chosen: Path) -> Sequence[Event]:
         """Events of a text in place of an answer, or of one that was closed before its end: none of its own are left."""
-        chosen, asked = outcome.chosen, self.streams.drawing.body.values
-        drawn = next(filter(None, (_events(one.path.raw) for one in outcome.considered)), ())
+        asked = self.streams.drawing.body.values
+        drawn = next(filter(None, (events_in(one.pieces) for one in self.streams.readings)), ())
         head = self._wire.whole([event.values for event in drawn]) if drawn else {"model": asked.get("model")}
         counts = {"usage": self._wire.counted(0, 0)}
         said = self._wire.worded(chosen.text, chosen.finish_reason == "stop", {**head, **counts})

@@ -106,6 +106,25 @@ def test_the_winner_keeps_every_field_and_every_byte_goes_up() -> None:
     assert found == {name: value for name, value in whole.items() if name != "usage"}
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_goes_out_once_is_still_subject_to_the_rules_of_tools(
+    server: Server, stream: bool
+) -> None:
+    tools = {"add": {"target": 0.5, "on_fail": "abstain"}}
+    more: Any = {"previous_response_id": "resp-1", "tools": [ADD], "stream": stream}
+    with (
+        proxied(server.url, {"default": {**THREE, "tools": tools}}, prm={"kind": "lab"}) as url,
+        sdk(url) as client,
+    ):
+        found: Any = client.responses.create(model="fake", **ASKED, **more)
+        final = list(found)[-1].response if stream else found
+        assert final.output_text.startswith("No tool was called: add must be right")
+        assert (len(server.calls), final.usage.output_tokens_details.reasoning_tokens) == (1, 2)
+        assert final.model_extra["adaptive"]["abstained"]
+        assert client.responses.create(model="fake", **ASKED, store=True).output_text.startswith("You said")
+    assert len(server.calls) == 2
+
+
 def test_a_call_that_passes_through_comes_back_byte_for_byte() -> None:
     whole = whole_reply(body([SAID]))
     with fake_sse({"m": [whole]}) as upstream, proxied(upstream.url) as url:
