@@ -28,13 +28,14 @@ from adaptive_middleware.proxy.metrics import Metrics, metrics
 from adaptive_middleware.proxy.policies import named, understood
 from adaptive_middleware.proxy.relay import relayed
 from adaptive_middleware.proxy.replies import answered
-from adaptive_middleware.proxy.requests import guarded, once, question_of
+from adaptive_middleware.proxy.requests import guarded, question_of
 from adaptive_middleware.proxy.streaming import Streams
 from adaptive_middleware.proxy.upstream import Asked, Reply, Unusable, Upstream
 from adaptive_middleware.proxy.writing import Writing, head_of, shown
 from adaptive_middleware.server.asked import failed, no_such_page, refused, unless_gone, whole_body
 from adaptive_middleware.server.guard import Guard, digest
 from adaptive_middleware.server.requests import Refused
+from adaptive_middleware.transport.settings import once
 from adaptive_middleware.transport.wire import wire_of
 from adaptive_middleware.types import Request as Call
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from adaptive_middleware.middleware import Middleware
-from adaptive_middleware.rules import Rule, every_call
-from adaptive_middleware.strategies.pass_through import pass_through
+from adaptive_middleware.rules import Rule
 from adaptive_middleware.transport.wire import FOREIGN, RESPONSES, Wire
 from adaptive_middleware.types import Request
 
@@ -28,11 +25,6 @@ def question_of(values: Mapping[str, Any], wire: Wire) -> str | None:
 def guarded(values: Mapping[str, Any], rule: Rule, wire: Wire) -> bool:
     """Whether a call that goes out once is still subject to the rule's tools: a response whose answer is waited for."""
     return wire is RESPONSES and bool(rule.tools) and not values.get("background")
-
-
-def once(rule: Rule) -> Middleware:
-    """A middleware that draws one answer within the rule's limits, and withholds what its tools say: nothing makes it surer."""
-    return Middleware(rules=(replace(rule, strategy=pass_through, when=every_call),))
 
 
 def request_of(

@@ -36,7 +36,8 @@ class Form:
 class Call:
     """A completion that a client asked for: its bytes and headers, its JSON, and the request that it is.
 
-    `wire` says whether it is one of chat completions or of the Responses API.
+    `wire` says whether it is one of chat completions or of the Responses API. `once` says that it must not be drawn
+    several times: only the rules of tools are for it.
     """
 
     content: bytes
@@ -44,6 +45,7 @@ class Call:
     body: Mapping[str, Any]
     request: Request
     wire: Wire = CHAT
+    once: bool = False
 
     @property
     def streams(self) -> bool:
@@ -121,16 +123,16 @@ def read_call(content: bytes, headers: Headers, path: str = "/chat/completions")
     """The call that a relevant request to `path` is; None for one to be passed on as it is.
 
     That is whatever is not a JSON object with messages or input, a request for several choices (its client wants
-    them all), and a response that must not be drawn several times: see `repeatable`.
+    them all), and a response that runs in the background.
     The headers `x-adaptive-tags` (comma-separated) and `x-adaptive-call-site` are for rules to look at.
     """
     wire = wire_of(path)
     try:
         body = json.loads(content)
         text = wire.question(body)
-        return (
-            None if text is None else Call(content, headers, body, _request(text, body, headers, wire), wire)
-        )
+        if text is None and (wire is CHAT or body.get("background")):
+            return None
+        return Call(content, headers, body, _request(text or "", body, headers, wire), wire, text is None)
     except FOREIGN:
         return None
 

@@ -53,7 +53,7 @@ class Exchange:
     def _whole(self, request: Any, call: Call) -> Any:
         drawn = Drawn(call.wire)
         sampler, streamer = self._ports(request, call, drawn)
-        outcome = self.settings.middleware.run(call.request, sampler, streamer=streamer)
+        outcome = self.settings.answering(call).run(call.request, sampler, streamer=streamer)
         return self.settings.response(result(outcome, call, drawn))
 
     def _streamed(self, request: Any, call: Call) -> Any:
@@ -64,7 +64,9 @@ class Exchange:
 
     def _events(self, request: Any, showing: Showing) -> Generator[bytes, None, None]:
         sampler, streamer = self._ports(request, showing.call, showing.drawn)
-        watched = self.settings.middleware.stream(showing.call.request, sampler, streamer=streamer)
+        watched = self.settings.answering(showing.call).stream(
+            showing.call.request, sampler, streamer=streamer
+        )
         with closing(cast("Generator[Path | Outcome]", watched)) as seen:
             for one in seen:
                 yield from showing.more(one)
@@ -128,7 +130,7 @@ class AsyncExchange:
     async def _whole(self, request: Any, call: Call) -> Any:
         drawn = Drawn(call.wire)
         sampler, streamer = self._ports(request, call, drawn)
-        outcome = await self.settings.middleware.arun(call.request, sampler, streamer=streamer)
+        outcome = await self.settings.answering(call).arun(call.request, sampler, streamer=streamer)
         return self.settings.response(result(outcome, call, drawn))
 
     async def _streamed(self, request: Any, call: Call) -> Any:
@@ -139,7 +141,9 @@ class AsyncExchange:
 
     async def _events(self, request: Any, showing: Showing) -> AsyncGenerator[bytes, None]:
         sampler, streamer = self._ports(request, showing.call, showing.drawn)
-        watched = self.settings.middleware.astream(showing.call.request, sampler, streamer=streamer)
+        watched = self.settings.answering(showing.call).astream(
+            showing.call.request, sampler, streamer=streamer
+        )
         async with aclosing(watched) as seen:
             async for one in seen:
                 for event in showing.more(one):

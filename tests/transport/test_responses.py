@@ -15,8 +15,10 @@ from openai import AsyncOpenAI, OpenAI
 
 from adaptive_middleware import Middleware, Path, best_of_n, fixed
 from adaptive_middleware.effects import Flow
+from adaptive_middleware.rules import Rule
 from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.testing import TableScorer
+from adaptive_middleware.tool_rules import ToolRule
 from adaptive_middleware.transport.call import read_call, written
 from adaptive_middleware.transport.httpx2 import AdaptiveTransport, AsyncAdaptiveTransport
 from adaptive_middleware.transport.replies import Refused, Reply, answer
@@ -131,20 +133,47 @@ def test_a_refusal_is_the_sdks_own_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    "more",
     [
-        {"input": "?", "store": True},
-        {"input": "?", "previous_response_id": "r"},
-        {"input": "?", "background": True},
-        {"input": "?", "conversation": "conv-1"},
-        {"input": "?", "prompt": {"id": "p"}},
-        {"input": "?", "tools": [{"type": "function"}, {"type": "mcp"}]},
+        {"store": True},
         {"previous_response_id": "r"},
+        {"background": True},
+        {"conversation": "conv-1"},
+        {"prompt": {"id": "p"}},
+        {"tools": [{"type": "function"}, {"type": "mcp"}]},
         {"input": [3]},
     ],
 )
-def test_what_must_not_be_drawn_several_times_is_passed_on(body: dict[str, Any]) -> None:
-    assert read_call(written(body), [], "/v1/responses") is None
+def test_what_must_not_be_drawn_several_times_is_passed_on(more: dict[str, Any]) -> None:
+    provider = Provider()
+    with httpx2.Client(transport=AdaptiveTransport(BEST, httpx2.MockTransport(provider))) as client:
+        reply = client.post("http://model/v1/responses", json={"model": "m", "input": "?", **more})
+    assert (len(provider.bodies), reply.json()) == (1, said("1"))
+
+
+def test_a_response_without_input_has_no_question() -> None:
+    assert read_call(written({"model": "m"}), [], "/v1/responses") is None
+
+
+DEPLOY = {"type": "function_call", "id": "f", "call_id": "c", "name": "deploy", "arguments": "{}"}
+
+
+def test_a_response_that_goes_out_once_is_still_subject_to_the_rules_of_tools() -> None:
+    bodies: list[bytes] = []
+
+    def provider(request: httpx2.Request) -> httpx2.Response:
+        bodies.append(request.content)
+        return httpx2.Response(200, json=said("1", output=[DEPLOY]))
+
+    tool = ToolRule("deploy", target=0.9, on_fail="abstain")
+    rule = Rule("sure", best_of_n(fixed(3), max_samples=3), tools=(tool,))
+    middleware = Middleware(rules=(rule,), scorer=TableScorer(two_is_right))
+    http = httpx2.Client(transport=AdaptiveTransport(middleware, httpx2.MockTransport(provider)))
+    with OpenAI(api_key="none", base_url="http://model/v1", http_client=http) as client:
+        found = client.responses.create(model="m", input="Go", previous_response_id="r")
+    assert found.output_text.startswith("No tool was called: deploy must be right")
+    assert [item.type for item in found.output] == ["message"]
+    assert (len(bodies), found.usage and found.usage.total_tokens) == (1, 8)
 
 
 def test_the_text_of_input_is_a_conversation() -> None:
