@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from adaptive_middleware.proxy.body import Body
 from adaptive_middleware.proxy.replies import Whole, path_of
 from adaptive_middleware.proxy.upstream import Asked, Upstream
 from adaptive_middleware.sampling.fanout import afan_out
 from adaptive_middleware.steps import Boundary
+from adaptive_middleware.transport.wire import CHAT, Wire
 from adaptive_middleware.types import Path, Request
 
 _SEED = 0x7FFFFFFF
@@ -18,7 +18,7 @@ _SEED = 0x7FFFFFFF
 
 @dataclass(slots=True)
 class Drawing:
-    """Draws whole answers; `usages` collects what the upstream counted.
+    """Draws whole answers; `replies` collects them.
 
     The body goes out in the client's bytes, except for a parameter that a strategy sets, the model's name where it
     named a policy, and the `seed` of every sample but the first, which would all be the same one.
@@ -27,8 +27,9 @@ class Drawing:
     upstream: Upstream
     asked: Asked
     body: Body
+    wire: Wire = CHAT
     boundary: Boundary = "auto"
-    usages: list[Mapping[str, Any]] = field(default_factory=list)
+    replies: list[Whole] = field(default_factory=list)
     drawn: int = 0
 
     async def asample(self, request: Request, n: int) -> Sequence[Path]:
@@ -36,9 +37,9 @@ class Drawing:
 
         async def draw() -> Path:
             reply = await self.upstream.whole(self.asked, self.next_body(request))
-            path = path_of(reply, self.boundary)
-            if isinstance(path.raw, Whole) and isinstance(path.raw.body.values.get("usage"), Mapping):
-                self.usages.append(path.raw.body.values["usage"])
+            path = path_of(reply, self.wire, self.boundary)
+            if isinstance(path.raw, Whole):
+                self.replies.append(path.raw)
             return path
 
         return await afan_out(draw, n, deadline=request.deadline)
