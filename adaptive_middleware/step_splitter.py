@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from adaptive_middleware.code.steps import CodeSteps
 from adaptive_middleware.steps import BLANK_LINES, Boundary, split_steps
 
 _RUNS = re.compile(r"\s+|\S+")
@@ -15,7 +16,9 @@ class StepSplitter:
 
     A step is closed by the first visible character of the next one: blank lines between them belong to the first.
     With `boundary="auto"` the first blank line inside the text decides for paragraphs; a text without one is
-    known to consist of lines only at its end, so that `end` then gives all of them.
+    known to consist of lines only at its end, so that `end` then gives all of them. With "code" a step is closed by the
+    end of the next one's first line. A text whose beginning was cut elsewhere goes on after `before`, its steps so far:
+    code after them is read as what it is, in or outside of a block.
 
     >>> splitter = StepSplitter("lines")
     >>> [splitter.feed(chunk) for chunk in ("2 + 2", " = 4\r", "\nso", " 4")]
@@ -24,16 +27,19 @@ class StepSplitter:
     ('so 4', ['so 4'])
     """
 
-    __slots__ = ("_blank", "_boundary", "_spaces", "_step")
+    __slots__ = ("_blank", "_boundary", "_code", "_spaces", "_step")
 
-    def __init__(self, boundary: Boundary = "auto") -> None:
+    def __init__(self, boundary: Boundary = "auto", before: str = "") -> None:
         self._boundary: Boundary = boundary
+        self._code = CodeSteps.after(before) if boundary == "code" else None
         self._step: list[str] = []
         self._spaces: list[str] = []
         self._blank = True
 
     def feed(self, chunk: str) -> list[str]:
         """The steps that `chunk` closed, in order."""
+        if self._code is not None:
+            return self._lines(self._code, chunk)
         closed: list[str] = []
         for match in _RUNS.finditer(chunk):
             run = match.group()
@@ -54,13 +60,33 @@ class StepSplitter:
     @property
     def rest(self) -> str:
         """The text after the last closed step."""
-        return "".join([*self._step, *self._spaces])
+        before = "" if self._code is None else self._code.rest
+        return "".join([before, *self._step, *self._spaces])
 
     def end(self) -> list[str]:
         """The steps of the rest, now that no more comes; the splitter is empty afterwards."""
+        if self._code is not None:
+            return self._last(self._code)
         rest = self.rest
         self._step, self._spaces, self._blank = [], [], True
         return split_steps(rest, self._boundary)
+
+    def _lines(self, code: CodeSteps, chunk: str) -> list[str]:
+        """What the lines that `chunk` completes close; the last, open one is held as the pieces it came in."""
+        *whole, last = chunk.split("\n")
+        for line in whole:
+            code.read("".join([*self._step, line, "\n"]))
+            self._step.clear()
+        if last:
+            self._step.append(last)
+        return code.take()
+
+    def _last(self, code: CodeSteps) -> list[str]:
+        if self._step:
+            code.read("".join(self._step))
+        closed, rest = code.take(), code.rest
+        self._step, self._code = [], CodeSteps()
+        return [*closed, rest] if rest else closed
 
     def _space_ended(self) -> list[str]:
         """A visible character has come after white space: the step before it, where the space divides steps."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 from typing import get_args
@@ -11,13 +12,20 @@ import yaml
 from adaptive_middleware.config import load
 from adaptive_middleware.config.strategies import PolicyRule
 
-PAGE = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text(encoding="utf-8")
+FILE = Path(__file__).parents[2] / "docs" / "strategies.md"
+PAGE = FILE.read_text(encoding="utf-8")
 
 
 def test_every_strategy_has_a_row() -> None:
     (union, _) = get_args(PolicyRule)
     names = {get_args(model.model_fields["strategy"].annotation)[0] for model in get_args(union)}
     assert set(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.MULTILINE)) == names
+
+
+def test_the_sessions_shown_are_what_python_says() -> None:
+    done = doctest.testfile(str(FILE), module_relative=False)
+    assert done.attempted > 0
+    assert done.failed == 0
 
 
 def test_the_example_is_valid() -> None:
