@@ -8,6 +8,8 @@ from dataclasses import dataclass
 _OPENS = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*([^\s`]*)[^`\n]*\n?")
 _PYTHON = frozenset({"", "py", "python", "python3", "py3"})
 
+_DEEPEST = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Fence:
@@ -25,7 +27,7 @@ class Fence:
     def closed_by(self, line: str) -> bool:
         """Whether `line` ends the block: a marker at least as long, at most three columns deeper, and nothing else."""
         said = line.strip()
-        deep = len(line) - len(line.lstrip(" \t")) > self.indent + 3
+        deep = len(line) - len(line.lstrip(" \t")) > self.indent + _DEEPEST
         return not deep and len(said) >= len(self.marker) and said == self.marker[0] * len(said)
 
     def inside(self, line: str) -> str:
@@ -35,7 +37,7 @@ class Fence:
 
 
 def opened(line: str) -> Fence | None:
-    """The fence that `line` opens, if it opens one.
+    """The fence that `line` opens, if it opens one; more than three columns deep, only where it names a language.
 
     >>> opened("```python"), opened("so ``` is no fence")
     (Fence(marker='```', indent=0, language='python'), None)
@@ -44,4 +46,6 @@ def opened(line: str) -> Fence | None:
     if found is None:
         return None
     indent, marker, language = found.groups()
+    if len(indent) > _DEEPEST and not language:
+        return None
     return Fence(marker, len(indent), language.lower().strip("{}.").partition(",")[0])
