@@ -24,7 +24,7 @@ def functions(tree: ast.Module) -> frozenset[str]:
 
 
 def defined(code: str) -> frozenset[str]:
-    r"""Every name that `code`, which must parse, binds at its top level or declares global.
+    r"""Every name that `code` binds at its top level or declares global; none where it does not parse.
 
     >>> sorted(defined("import os.path as p\nfor i in x: y = 1\ndef f():\n    global g\n    g = z = 1"))
     ['f', 'g', 'i', 'p', 'y']
@@ -34,7 +34,7 @@ def defined(code: str) -> frozenset[str]:
 
 
 def undefined(code: str) -> tuple[str, ...]:
-    r"""Names that `code`, which must parse, uses and nothing in it defines, in alphabetical order.
+    r"""Names that `code` uses and nothing in it defines, in alphabetical order; none where it does not parse.
 
     Where a name is defined is not looked at: a function may use what follows it. A star import may define anything, so
     nothing is undefined beside one.

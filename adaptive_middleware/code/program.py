@@ -8,6 +8,7 @@ from textwrap import indent
 from adaptive_middleware.code.blocks import Block, fenced, unfenced, weight, whole_part
 from adaptive_middleware.code.names import defined, functions, undefined
 from adaptive_middleware.code.parsing import compiles, parsed
+from adaptive_middleware.code.steps import is_code
 
 _ENTRY = re.compile(r"^(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
 _DECORATED = re.compile(r"(?:^@.*\n)+\Z", re.MULTILINE)
@@ -38,6 +39,22 @@ def program_of(text: str, prompt: str = "", entry: str | None = None) -> str:
     return _completed(_chosen(blocks, wanted), prompt, wanted) if blocks else ""
 
 
+def code_so_far(text: str, prompt: str, entry: str | None, *, done: bool) -> str | None:
+    """The code of an answer that may be unfinished: the block that is being written, else the program; None without code.
+
+    A text without fences is code when its first line looks like it, and a finished one when any line does.
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    blocks = fenced(text)
+    if blocks is None and not any(map(is_code, lines if done else lines[:1])) and parsed(text) is None:
+        return None
+    if blocks == () or not lines:
+        return None
+    if done or (blocks and blocks[-1].closed):
+        return program_of(text, prompt, entry)
+    return _completed(blocks[-1].code if blocks else text, prompt, entry)
+
+
 def _answered(text: str, prompt: str, entry: str | None) -> str:
     """What of a bare text goes with the prompt: the body of its function and what is Python after it, or a function."""
     if compiles(_completed(text, prompt, entry)):
@@ -55,9 +72,7 @@ def _chosen(blocks: tuple[Block, ...], entry: str | None) -> str:
     at = max(range(len(blocks)), key=lambda i: (weights[i], i))
     code = blocks[at].code
     for block in reversed(blocks[:at]):
-        if parsed(code) is None:
-            break
-        if parsed(block.code) is not None and defined(block.code) & set(undefined(code)):
+        if defined(block.code) & set(undefined(code)):
             code = f"{block.code.rstrip()}\n\n{code}"
     return code
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from adaptive_middleware.config.calls import PythonVerifier, When
 from adaptive_middleware.config.document import Document, KeyPath, Problem, dotted
-from adaptive_middleware.config.prms import TransformersPrm
+from adaptive_middleware.config.prms import CodeSignals, TransformersPrm
 from adaptive_middleware.config.problems import nearest
 from adaptive_middleware.config.schema import Settings
 from adaptive_middleware.config.stopping import (
@@ -53,9 +53,12 @@ def written_problems(document: Document) -> list[Problem]:
 def contradictions(document: Document, settings: Settings) -> list[Problem]:
     """Keys of a valid document that cannot all be meant."""
     found = [*_without_prm(settings), *_shadowed(settings)]
-    prm = settings.prm
+    prm, place = settings.prm, "prm"
+    if isinstance(prm, CodeSignals):
+        prm, place = prm.then, "prm.then"
     if isinstance(prm, TransformersPrm) and prm.sha256 and prm.sha256_files:
-        found.append((("prm", "sha256"), "and prm.sha256_files cannot both be given; remove one"))
+        message = f"and {place}.sha256_files cannot both be given; remove one"
+        found.append(((*place.split("."), "sha256"), message))
     for name, policy in settings.policies.items():
         path = ("policies", name)
         if policy.when is not None and policy.when == When():
@@ -65,7 +68,7 @@ def contradictions(document: Document, settings: Settings) -> list[Problem]:
         if isinstance(policy, Effort):
             found += _effort(policy, path)
         if isinstance(policy, Drawing):
-            found += _drawing(policy, path, has_prm=prm is not None)
+            found += _drawing(policy, path, has_prm=settings.prm is not None)
     return [Problem(f"{dotted(path)} {message}", path, document.at(path)) for path, message in found]
 
 

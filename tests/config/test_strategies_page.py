@@ -29,9 +29,16 @@ def test_the_sessions_shown_are_what_python_says() -> None:
 
 
 def test_the_example_is_valid() -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    example, *_ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     plan = load(yaml.safe_load(example))
     assert list(plan.settings.policies) == ["chat", "planner", "default"]
+
+
+def test_the_example_of_signals_before_a_model_is_valid() -> None:
+    (example,) = (
+        each for each in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "code-signals" in each
+    )
+    load({"version": 1, **yaml.safe_load(example)})
 
 
 def test_the_example_of_a_ladder_in_the_configurations_manual_is_valid() -> None:
