@@ -149,10 +149,16 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a verifier said of one path: `passed` is None when it could not tell (never a fail)."""
+    """What a verifier said of one path: `passed` is None when it could not tell (never a fail).
+
+    `kind` says more where code was run, in a word such as timeout. `tests` are the results of generated tests, in
+    their order; they say which answers agree, not which are right.
+    """
 
     passed: bool | None
     detail: str = ""
+    kind: str | None = None
+    tests: tuple[bool | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def whole_part(code: str, before: str = "") -> str:
 
     A broken beginning never mends, so that the first broken step is found by halving.
     """
-    steps = code_steps(code)
+    steps = code_steps(code, python=True)
     low, high = 0, len(steps)
     while low < high:
         middle = (low + high + 1) // 2

@@ -17,7 +17,7 @@ from adaptive_middleware.code.lines import PythonLines
 _DEEPEST = 1
 _BARE = re.compile(
     r"[ \t]+\S|@\w|#!|\"{3}|'{3}|(?:async[ \t]+def|def|class)[ \t]+\w|import[ \t]+\w|from[ \t]+[\w.]+[ \t]+import\b"
-    r"|(?:if|for|while|with|try)\b[^.?!]*:[ \t]*(?:#|$)|return\b|print\(|[A-Za-z_][\w.\[\]]*[ \t]*[-+*/]?=(?!=)"
+    r"|(?:if|for|while|with|try)\b[^.?!]*:[ \t]*(?:#|$)|(?:return|assert)\b|print\(|[A-Za-z_][\w.\[\]]*[ \t]*[-+*/]?=(?!=)"
 )
 
 
@@ -133,13 +133,13 @@ class CodeSteps:
         self._keep(line)
 
 
-def code_steps(text: str) -> list[str]:
-    r"""The steps of a whole text; joined, they are the text.
+def code_steps(text: str, *, python: bool = False) -> list[str]:
+    r"""The steps of a whole text; joined, they are the text. With `python` its first line is Python, whatever it looks like.
 
     >>> code_steps("import re\n\n# words\ndef f(s):\n    return re.findall(r'\\w+', s)\n")
     ['import re\n\n', "# words\ndef f(s):\n    return re.findall(r'\\w+', s)\n"]
     """
-    cutting = CodeSteps()
+    cutting = CodeSteps(_begun=python, _python=PythonLines() if python else None)
     for line in _lines(text):
         cutting.read(line)
     rest = cutting.rest

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from adaptive_middleware.answers import canonical_answer
+from adaptive_middleware.code.canonical import program_answer
 from adaptive_middleware.config.checks import max_samples
 from adaptive_middleware.config.document import KeyPath
 from adaptive_middleware.config.factory import made
@@ -54,13 +56,22 @@ from adaptive_middleware.strategies.effort import Rung, effort
 from adaptive_middleware.strategies.first_good import first_good
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.strategies.prune import prune
-from adaptive_middleware.strategies.select import Selection, calibrated_argmax, calibrated_vote, majority_vote
+from adaptive_middleware.strategies.select import (
+    Selection,
+    calibrated_argmax,
+    calibrated_vote,
+    execution_agreement,
+    majority_vote,
+)
+from adaptive_middleware.types import Path
 
 SELECTIONS: dict[str, Selection] = {
     "argmax": calibrated_argmax,
     "calibrated-vote": calibrated_vote,
     "majority": majority_vote,
+    "execution-agreement": execution_agreement,
 }
+ANSWERS: dict[str, Callable[[Path], str | None]] = {"auto": canonical_answer, "code": program_answer}
 
 
 def strategy_of(
@@ -94,6 +105,7 @@ def _drawing(config: Given, name: str, policy: Drawing, calibrate: Calibrator) -
         "max_samples": limit,
         "calibrate": calibrate,
         "select": SELECTIONS[policy.select],
+        "answer": ANSWERS[policy.answer],
         "score_question": policy.score_question,
         "verify": policy.verifier is not None,
     }

@@ -30,10 +30,15 @@ class Drawing(AnyPolicy):
     max_samples: Samples | None = Field(
         None, description="Most samples of one call; when absent, the policy's own n or cap, else 16."
     )
-    select: Literal["argmax", "calibrated-vote", "majority"] = Field(
+    select: Literal["argmax", "calibrated-vote", "majority", "execution-agreement"] = Field(
         "argmax",
-        description="Which sample is returned: the highest calibrated probability, a vote weighted by it, or a "
-        "plain vote. Verified samples win in all three; without scores all three are a plain vote.",
+        description="Which sample is returned: the highest calibrated probability, a vote weighted by it, a plain vote, or "
+        "the one that most others and most generated tests agree with. Verified samples win in all; without scores the "
+        "first three are a plain vote.",
+    )
+    answer: Literal["auto", "code"] = Field(
+        "auto",
+        description="What votes compare: the answer that a text ends with, or (code) its program, without layout and comments.",
     )
     score_question: bool = Field(
         True, description="Score the question alone first, to know how hard it is before the first sample."

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from adaptive_middleware.answers import canonical_answer
+from adaptive_middleware.code.canonical import program_answer
 from adaptive_middleware.effects import Flow
 from adaptive_middleware.policy.per_tool import per_tool
 from adaptive_middleware.strategies.best_of_n import best_of_n
@@ -26,6 +27,8 @@ def careful(strategy: best_of_n | prune, rules: Sequence[ToolRule]) -> best_of_n
     answer = strategy.answer
     if answer is canonical_answer:
         answer = partial(canonical_answer, rules=tuple(rules))
+    elif answer is program_answer:
+        answer = partial(program_answer, rules=tuple(rules))
     return replace(strategy, policy=per_tool(strategy.policy, tuple(rules)), answer=answer)
 
 
