@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,11 +10,15 @@ import pytest
 from adaptive_middleware.code.canonical import program_answer
 from adaptive_middleware.config import load
 from adaptive_middleware.errors import ConfigError
+from adaptive_middleware.policy import fixed, optimal_stopping
 from adaptive_middleware.scoring.code_signals import code_signals
 from adaptive_middleware.strategies.best_of_n import best_of_n
+from adaptive_middleware.strategies.effort import Rung
+from adaptive_middleware.strategies.repair import repair
 from adaptive_middleware.strategies.select import execution_agreement
 from adaptive_middleware.types import Path as Answer
 from adaptive_middleware.types import Request, ToolCall
+from adaptive_middleware.verify.rejecting import rejecting
 
 HERE = "tests.config.parts"
 SCORES = {"kind": "python", "target": f"{HERE}:Scores"}
@@ -81,3 +86,54 @@ def test_rules_of_tools_hold_for_answers_in_code() -> None:
     called = Answer((), tool_calls=(ToolCall("run", {"x": 1, "why": "so"}),))
     assert rule.strategy.answer(called) == '[["run",{"x":1}]]'
     assert rule.strategy.answer(Answer(("x=1",))) == "x = 1"
+
+
+REPAIR = {
+    "strategy": "repair",
+    "verifier": {"kind": "python", "target": f"{HERE}:Contains", "args": {"word": "x"}},
+}
+
+
+def policies(**keys: Any) -> dict[str, Any]:
+    return {"version": 1, "policies": {"default": keys}}
+
+
+def test_repair_is_built_as_written_and_needs_no_process_reward_model() -> None:
+    keys = {
+        "policy": {"kind": "fixed", "n": 3}, "rounds": 1, "shown": 50, "complaint": "No: {output}", "on_fail": "ask",
+        "escalate": {"name": "strong", "model": "m", "parameters": {"n": 1}},
+    }  # fmt: skip
+    (rule,) = load(policies(**REPAIR, **keys)).build().rules
+    assert rule.strategy == repair(
+        fixed(3), 3, 1, 50, "No: {output}", Rung("strong", 0.0, {"n": 1}, "m"), "ask", score=False
+    )
+    (plain,) = load(policies(**REPAIR)).build().rules
+    assert plain.strategy == repair(optimal_stopping(), 16, score=False)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"strategy": "repair"}, "policies.default.strategy is 'repair', but nothing says what fails; add 'verifier'"),
+        ({**REPAIR, "complaint": "No!"}, "policies.default.complaint is 'No!', but must be text with {output} in it"),
+        ({**REPAIR, "rounds": -1}, "policies.default.rounds is -1, but must be at least 0"),
+        (
+            {**REPAIR, "escalate": {"name": "strong", "at_least": 0.5}},
+            "policies.default.escalate.at_least is given, but only a failure leads to this rung",
+        ),
+        ({**BEST, "verifier_decides": "failures"}, "policies.default.verifier_decides is given, but there is no verifier"),
+    ],
+)  # fmt: skip
+def test_contradictions_of_repair_and_checks_are_said(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load(policies(**keys))
+
+
+def test_a_verifier_that_only_rejects_leaves_what_passes_to_scores() -> None:
+    both = {**policies(**BEST, verifier=REPAIR["verifier"], verifier_decides="failures")}
+    verifier, plain = (
+        load(both).build().verifier,
+        load(policies(**BEST, verifier=REPAIR["verifier"])).build().verifier,
+    )
+    assert isinstance(verifier, rejecting)
+    assert verifier.verifier == plain
