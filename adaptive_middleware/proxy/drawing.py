@@ -11,6 +11,7 @@ from adaptive_middleware.proxy.replies import Whole, path_of
 from adaptive_middleware.proxy.upstream import Asked, Upstream
 from adaptive_middleware.sampling.fanout import afan_out
 from adaptive_middleware.steps import Boundary
+from adaptive_middleware.transport.said import said
 from adaptive_middleware.types import Path, Request
 
 _SEED = 0x7FFFFFFF
@@ -20,7 +21,7 @@ _SEED = 0x7FFFFFFF
 class Drawing:
     """Draws whole answers; `usages` collects what the upstream counted.
 
-    The body goes out in the client's bytes, except for a parameter that a strategy sets, the model's name where it
+    The body goes out in the client's bytes, except for parameters and messages that a strategy sets, the model's name where it
     named a policy, and the `seed` of every sample but the first, which would all be the same one.
     """
 
@@ -47,6 +48,7 @@ class Drawing:
         """The bytes of the next sample's request."""
         own = self.body.values
         changes = {name: value for name, value in request.parameters.items() if own.get(name) != value}
+        changes |= said(own, request)
         seed = request.parameters.get("seed")
         if self.drawn and isinstance(seed, int):
             changes["seed"] = (seed + self.drawn) & _SEED
