@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-frameworks lint types floors check bench bench-allocation format clean
+.PHONY: help demo test test-frameworks test-clients test-worlds test-world-openai2 test-world-openai3 test-decisions lint types floors check bench bench-allocation format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -30,19 +30,72 @@ demo: $(VENV)/.ready-demo ## run the embedded model pair on graded problems and 
 test: check ## everything that CI runs: lint, types, floors, tests with branch coverage
 	$(BIN)/pytest -q --cov --cov-report=term-missing:skip-covered
 
-# Each framework in an environment of its own, because their requirements exclude each other.
+# Each framework in an environment of its own, because their requirements exclude each other: its example, and its
+# unchanged client against the proxy.
 FRAMEWORKS := pydantic_ai openai_agents smolagents agent_framework
+CLIENTS := pydantic_ai openai_agents litellm dspy
 NEEDS_pydantic_ai := pydantic-ai-slim[openai]>=2.60,<3
 NEEDS_openai_agents := openai-agents>=0.24,<1
 NEEDS_smolagents := smolagents[openai]>=1.26,<2
 NEEDS_agent_framework := agent-framework-core>=1.23,<2 agent-framework-openai>=1.17,<2
+NEEDS_litellm := litellm>=1.100,<2
+NEEDS_dspy := dspy>=3.4,<4
+PLAIN := -m pytest -q -rs --disable-warnings --noconftest -c /dev/null --rootdir=. -p no:cacheprovider
 
 test-frameworks: $(FRAMEWORKS:%=.frameworks/%/.ran) ## the examples of the small adapters, each with its framework
 
-.frameworks/%/.ran: examples/wrap_%.py pyproject.toml
+test-clients: $(CLIENTS:%=.frameworks/%/.client) ## frameworks against the proxy, with only their base URL changed
+
+.frameworks/%/.ready: pyproject.toml
 	$(PYTHON) -m venv .frameworks/$*
 	.frameworks/$*/bin/python -m pip --disable-pip-version-check install -q -e '.[http,server]' pytest $(patsubst %,'%',$(NEEDS_$*))
-	.frameworks/$*/bin/python -m pytest -q --noconftest -c /dev/null -p no:cacheprovider tests/test_examples.py -k 'wrap_$*'
+	@touch $@
+
+.frameworks/%/.ran: .frameworks/%/.ready examples/wrap_%.py
+	.frameworks/$*/bin/python $(PLAIN) tests/test_examples.py -k 'wrap_$*'
+	@touch $@
+
+.frameworks/%/.client: .frameworks/%/.ready tests/clients/test_%.py tests/clients/site.py
+	.frameworks/$*/bin/python $(PLAIN) tests/clients/test_$*.py
+	@touch $@
+
+# The two worlds of the OpenAI SDK: 2 on httpx, with LlamaIndex's own class for it, and 3 on httpx2, with the newest
+# LangChain. Neither has torch.
+WORLDS := .worlds/openai2/.ready .worlds/openai3/.ready
+WORLD_openai2 := openai>=2,<3 httpx>=0.28,<1 llama-index-llms-openai>=0.8,<0.9
+WORLD_openai3 := openai>=3,<4
+FREE_openai2 := openai
+FREE_openai3 := openai|langchain.*|langgraph.*|langsmith|certifi
+WORLD_TESTS := tests/transport tests/worlds tests/clients tests/proxy/test_clients.py integrations/langchain/tests
+
+.PRECIOUS: .frameworks/%/.ready .worlds/%/.ready
+.worlds/%/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .worlds/$*
+	grep -vE '^($(FREE_$*))==' constraints.txt > .worlds/$*/constraints.txt
+	.worlds/$*/bin/python -m pip --disable-pip-version-check install -q --upgrade 'pip>=25.1'
+	.worlds/$*/bin/python -m pip --disable-pip-version-check install -q -c .worlds/$*/constraints.txt \
+		-e '.[langchain,langchain-agents,llama-index,http,server,tools]' --group test $(patsubst %,'%',$(WORLD_$*))
+	@touch $@
+
+test-worlds: test-world-openai2 test-world-openai3 ## the adapters, the transport and the proxy with OpenAI SDK 2, and with 3
+
+test-world-openai2 test-world-openai3: test-world-%: .worlds/%/.ready
+	.worlds/$*/bin/python -m pytest -q -p no:cacheprovider $(WORLD_TESTS)
+
+# langchain-core 1.8 wants a newer certifi than constraints.txt has, so its tests have an environment of their own.
+CORE18 := .worlds/core18
+NEWER := certifi|langchain[a-z-]*|langgraph[a-z-]*|langsmith|openai
+
+test-decisions: $(CORE18)/.ready ## all LangChain tests with langchain-core 1.8 and langchain 1.5, decision models included
+	$(CORE18)/bin/python -m mypy integrations/langchain
+	$(CORE18)/bin/python -m pytest -q integrations/langchain
+
+$(CORE18)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(CORE18)
+	grep -vE '^($(NEWER))==' constraints.txt > $(CORE18)/constraints.txt
+	$(CORE18)/bin/python -m pip --disable-pip-version-check install -q --upgrade 'pip>=25.1'
+	$(CORE18)/bin/python -m pip --disable-pip-version-check install -q -c $(CORE18)/constraints.txt \
+		-e '.[langchain,langchain-agents,http,prm,server,tools]' --group dev 'langchain-core>=1.8,<2' 'langchain>=1.5,<2'
 	@touch $@
 
 check: lint types floors
@@ -70,4 +123,4 @@ format: $(VENV)/.ready-dev ## rewrite the code in the house format
 	$(BIN)/ruff format .
 
 clean: ## remove the environment and caches
-	rm -rf $(VENV) .frameworks .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis dist build
+	rm -rf $(VENV) .frameworks .worlds .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis dist build

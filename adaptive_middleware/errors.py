@@ -6,10 +6,12 @@
     ├── CalibrationError       calibration data or a bundle cannot be used
     │   └── BundleMismatch     a bundle was fitted for another process reward model or generator
     ├── RecordingError         a recording cannot be read: file, line, remedy
+    ├── TaskError              a file of tasks cannot be read: file, line, remedy
     ├── SamplerError           no usable answer could be drawn
     │   ├── NotStreaming       answers cannot be read step by step here
     │   └── NotContinuing      answers cannot be continued from a prefix here
     ├── ScorerError            the process reward model failed or broke its contract
+    ├── NotAnswerable          a process reward model cannot answer this question, or not about this state
     └── BudgetError            a limit was reached
         ├── DeadlineExceeded   no time left
         └── TokensExceeded     no tokens left
@@ -52,6 +54,10 @@ class RecordingError(AdaptiveError):
     """A recording cannot be read."""
 
 
+class TaskError(AdaptiveError):
+    """A file of tasks cannot be read."""
+
+
 class SamplerError(AdaptiveError):
     """No usable answer could be drawn."""
 
@@ -66,6 +72,10 @@ class NotContinuing(SamplerError):
 
 class ScorerError(AdaptiveError):
     """The process reward model failed or broke its contract."""
+
+
+class NotAnswerable(AdaptiveError):
+    """A process reward model cannot answer this question, or not about this state."""
 
 
 class BudgetError(AdaptiveError):

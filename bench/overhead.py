@@ -1,6 +1,6 @@
 """What the middleware itself costs, side by side in one run: ratios of medians, models of zero latency.
 
-Run as `python -m bench.overhead`; `make bench` writes the same numbers to `bench/results.json`.
+Run as `python -m bench.overhead`, or with `--json`; `make bench` writes the same numbers to `bench/results.json`.
 """
 
 from __future__ import annotations
@@ -91,8 +91,17 @@ def import_ms() -> float:
     return statistics.median(float(run.stdout) for run in runs)
 
 
+def wrapped() -> dict[str, float]:
+    """What each way of wrapping adds: the agent middleware, the transport, the proxy."""
+    from bench.agents import agents  # noqa: PLC0415 - these two build on this module
+    from bench.wire import wire  # noqa: PLC0415
+
+    figures = {**asyncio.run(agents()), **asyncio.run(wire())}
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
 def overhead() -> dict[str, object]:
-    """The documented `overhead` and `import_ms` entries of `bench/results.json`."""
+    """The documented `overhead`, `wrapping` and `import_ms` entries of `bench/results.json`."""
     inside, chat = asyncio.run(core()), asyncio.run(chat_model())
     ratios = {
         "core_pass_through_vs_tenacity": inside["pass_through"] / inside["tenacity"],
@@ -102,9 +111,22 @@ def overhead() -> dict[str, object]:
     return {
         "overhead": {name: round(value, 3) for name, value in ratios.items()},
         "overhead_us": {name: round(value, 1) for name, value in {**inside, **chat}.items()},
+        "wrapping": wrapped(),
         "import_ms": round(import_ms(), 1),
     }
 
 
+def main() -> None:
+    """`--json`: what wrapping adds, on the top level beside the rest; otherwise one figure on a line."""
+    found = overhead()
+    wrapping = found.pop("wrapping")
+    figures = {**wrapping, **found}  # type: ignore[dict-item]
+    if "--json" in sys.argv[1:]:
+        sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+        return
+    flat = {**wrapping, **found["overhead"], "import_ms": found["import_ms"]}  # type: ignore[dict-item]
+    sys.stdout.writelines(f"{name:34}{value:>9}\n" for name, value in flat.items())
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(overhead(), indent=2) + "\n")
+    main()

@@ -20,6 +20,7 @@ from adaptive_middleware.cli.demo import demo
 from adaptive_middleware.cli.finetune import finetune
 from adaptive_middleware.cli.serve import serve
 from adaptive_middleware.cli.serve_prm import serve_prm
+from adaptive_middleware.cli.solve import solve
 from adaptive_middleware.errors import AdaptiveError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -34,6 +35,7 @@ app.command("demo")(demo)
 app.command("finetune")(finetune)
 app.command("serve")(serve)
 app.command("serve-prm")(serve_prm)
+app.command("solve")(solve)
 bench.command("replay")(replay)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from adaptive_middleware.config.build_scorer import calibrator_of, scorer_of
 from adaptive_middleware.config.build_strategy import strategy_of
-from adaptive_middleware.config.calls import AnyVerifier, PythonVerifier
+from adaptive_middleware.config.calls import AnyVerifier, PythonVerifier, TaskTestsVerifier
 from adaptive_middleware.config.dispatch import VerifierOfRule, conditions
 from adaptive_middleware.config.document import KeyPath
 from adaptive_middleware.config.factory import made
@@ -19,6 +19,7 @@ from adaptive_middleware.ports import Calibrator, Scorer, Verifier
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.verify.in_order import in_order
 from adaptive_middleware.verify.rejecting import rejecting
+from adaptive_middleware.verify.task_tests import task_tests
 from adaptive_middleware.verify.tool_schema import tool_schema
 
 
@@ -73,6 +74,8 @@ def _made(config: Config, path: KeyPath, spec: AnyVerifier) -> Verifier:
     if isinstance(spec, PythonVerifier):
         verifier: Verifier = made(config.document, path, spec.target, spec.args, "verify")
         return verifier
+    if isinstance(spec, TaskTestsVerifier):
+        return task_tests({})
     try:
         first = tool_schema()
     except ConfigError as error:

@@ -120,10 +120,10 @@ def calibrator_of(config: Given, scorer: Scorer | None) -> Calibrator:
             raise config.refused(("calibration",), message)
         return quantile_estimate
     path = lab.CALIBRATION if written == "lab" else config.resolved(written)
-    return bundle.load(path, prm=_id(config, scorer), generator=config.settings.generator).calibration
+    return bundle.load(path, prm=scorer_id(config, scorer), generator=config.settings.generator).calibration
 
 
-def _id(config: Given, scorer: Scorer | None) -> str:
+def scorer_id(config: Given, scorer: Scorer | None) -> str:
     """What calibration bundles call the process reward model: its `id`, else the factory that made it."""
     prm = config.settings.prm
     prm = prm.then if isinstance(prm, CodeSignals) else prm

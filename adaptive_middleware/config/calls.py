@@ -28,7 +28,15 @@ class ToolSchemaVerifier(Model):
     )
 
 
-AnyVerifier = Annotated[PythonVerifier | ToolSchemaVerifier, Field(discriminator="kind")]
+class TaskTestsVerifier(Model):
+    """The tests of the task that is being solved: for `adaptive-middleware solve`, which has them."""
+
+    kind: Literal["task-tests"] = Field(
+        description="Run every sample against its task's own tests; for `adaptive-middleware solve`."
+    )
+
+
+AnyVerifier = Annotated[PythonVerifier | ToolSchemaVerifier | TaskTestsVerifier, Field(discriminator="kind")]
 
 
 class When(Model):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
-from adaptive_middleware.config.calls import PythonVerifier, When
+from adaptive_middleware.config.calls import ToolSchemaVerifier, When
 from adaptive_middleware.config.document import Document, KeyPath, Problem, dotted
 from adaptive_middleware.config.prms import CodeSignals, TransformersPrm
 from adaptive_middleware.config.problems import nearest
@@ -166,7 +166,8 @@ def _unused_prices(policy: Drawing, path: KeyPath) -> Iterator[tuple[KeyPath, st
 
 def _tools(policy: BestOfN | Prune, path: KeyPath, *, has_prm: bool) -> Iterator[tuple[KeyPath, str]]:
     limit, check = max_samples(policy), policy.verifier
-    passes = isinstance(check, PythonVerifier) or (check is not None and check.then is not None)
+    own = check.then if isinstance(check, ToolSchemaVerifier) else check
+    passes = own is not None
     for i, (name, tool) in enumerate(policy.tools.items()):
         place = (*path, "tools", name)
         if not tool.model_fields_set & {"target", "samples", "ignore"}:

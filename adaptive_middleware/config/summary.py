@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adaptive_middleware.config.build import Config
-from adaptive_middleware.config.calls import AnyVerifier, PythonVerifier, When
+from adaptive_middleware.config.calls import AnyVerifier, PythonVerifier, TaskTestsVerifier, When
 from adaptive_middleware.config.checks import max_samples
 from adaptive_middleware.config.strategies import Beam, Drawing, Effort, PassThrough, PolicyRule
 
@@ -47,4 +47,6 @@ def _conditions(when: When) -> dict[str, object]:
 def _verifier(written: AnyVerifier) -> str:
     if isinstance(written, PythonVerifier):
         return written.target
-    return written.kind if written.then is None else f"{written.kind}, then {written.then.target}"
+    if isinstance(written, TaskTestsVerifier) or written.then is None:
+        return written.kind
+    return f"{written.kind}, then {written.then.target}"

@@ -5,6 +5,10 @@ Behaviours are switched on by `+name` or `+name=value` after the model's name, i
     fake+arithmetic          works out the first sum in the prompt, from left to right, one step a line
     fake+constant            says the same whatever the prompt
     fake+split               every choice differs from the last; with `+arithmetic` only each third is right
+    fake+outlier             of every three choices the first differs, the other two are equal
+    fake+malformed=3         the first tool call and every third one after it has arguments that are not JSON
+    fake+twins               calls a tool twice in one answer, both calls with one id
+    fake+empty               says nothing: a stream is over at once, an answer in one piece is null
     fake+fail                every request is answered with HTTP 500; `+fail=3`: every third one
     fake+limit=2             every second request is answered with HTTP 429 and Retry-After
     fake+delay=20            answers after 20 ms
@@ -24,10 +28,11 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One choice: text, or the calls of tools as (name, arguments in JSON)."""
+    """One choice: text, or the calls of tools as (name, arguments in JSON); `twins` have one id."""
 
     text: str = ""
     calls: tuple[tuple[str, str], ...] = ()
+    twins: bool = False
 
 
 def behaviours(model: str) -> dict[str, int]:
@@ -42,13 +47,26 @@ def behaviours(model: str) -> dict[str, int]:
 
 def reply(body: Json, index: int) -> Reply:
     """The answer to a chat-completions request; `index` counts the choices the server has given."""
-    shift = index % 3 if "split" in behaviours(body["model"]) else 0
+    wants = behaviours(body["model"])
+    if "empty" in wants:
+        return Reply()
+    shift = _shift(wants, index)
     prompt = _prompt(body["messages"])
     tool = _called_tool(body)
     if tool is not None:
-        schema = tool.get("parameters") or {}
-        return Reply(calls=((tool["name"], _dumped(filled(schema, prompt, shift))),))
+        written = _dumped(filled(tool.get("parameters") or {}, prompt, shift))
+        if "malformed" in wants and index % wants["malformed"] == 0:
+            written = written.rstrip("}")
+        twins = "twins" in wants
+        return Reply(calls=((tool["name"], written),) * (1 + twins), twins=twins)
     return Reply(_cut(_text(body, prompt, shift), body.get("stop")))
+
+
+def _shift(wants: Mapping[str, int], index: int) -> int:
+    """How far choice `index` is from the one answer that all would give."""
+    if "outlier" in wants:
+        return int(index % 3 == 0)
+    return index % 3 if "split" in wants else 0
 
 
 def filled(schema: Json, prompt: str, shift: int = 0) -> object:

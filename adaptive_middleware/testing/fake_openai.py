@@ -36,13 +36,14 @@ RETRY_AFTER_MS = 20
 class Server:
     """A running server: its address, and everything it was asked since the last `reset`.
 
-    `calls` are the bodies of all chat-completions requests, in order of arrival; `choices` counts the
+    `calls` are the bodies of all chat-completions requests, in order of arrival, and `bodies` their bytes; `choices` counts the
     answers given, `in_flight` the requests being answered now, `peak` the most at the same moment, and
     `abandoned` the requests whose client went away before the answer.
     """
 
     url: str
     calls: list[dict[str, Any]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     choices: int = 0
     in_flight: int = 0
     peak: int = 0
@@ -52,12 +53,14 @@ class Server:
     def reset(self) -> None:
         """Forget what was asked; counting starts again."""
         self.calls.clear()
+        self.bodies.clear()
         self.requests.clear()
         self.choices = self.peak = self.abandoned = 0
 
     async def complete(self, request: Request) -> Response:
         """Answer a chat-completions request."""
         body: dict[str, Any] = await request.json()
+        self.bodies.append(await request.body())
         self.calls.append(body)
         self.requests[body["model"]] += 1
         count = self.requests[body["model"]]
@@ -158,7 +161,7 @@ def _error(status: int, kind: str, message: str, headers: dict[str, str] | None 
 def _choice(body: Json, index: int, one: Reply) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": one.text or None}
     if one.calls:
-        message["tool_calls"] = [_call(k, name, arguments) for k, (name, arguments) in enumerate(one.calls)]
+        message["tool_calls"] = [_call(*call) for call in _numbered(one)]
     return {
         "index": index,
         "message": message,
@@ -170,7 +173,7 @@ def _choice(body: Json, index: int, one: Reply) -> dict[str, Any]:
 async def _events(body: Json, head: Json, replies: list[Reply]) -> AsyncIterator[str]:
     """The server-sent events of a stream: words of text, arguments of tools in pieces, then usage."""
     head = {**head, "object": "chat.completion.chunk"}
-    for index, one in enumerate(replies):
+    for index, one in enumerate(replies if "empty" not in behaviours(body["model"]) else ()):
         for delta in _deltas(one):
             logprobs = _logprobs([delta["content"]]) if body.get("logprobs") and "content" in delta else None
             choice = {"index": index, "delta": delta, "finish_reason": None, "logprobs": logprobs}
@@ -184,14 +187,19 @@ async def _events(body: Json, head: Json, replies: list[Reply]) -> AsyncIterator
 
 def _deltas(one: Reply) -> Iterator[dict[str, Any]]:
     yield {"role": "assistant", "content": ""}
-    for index, (name, arguments) in enumerate(one.calls):
-        yield {"tool_calls": [{**_call(index, name, ""), "index": index}]}
+    for index, (number, name, arguments) in enumerate(_numbered(one)):
+        yield {"tool_calls": [{**_call(number, name, ""), "index": index}]}
         for start in range(0, len(arguments), 7):
             part = {"index": index, "function": {"arguments": arguments[start : start + 7]}}
             yield {"tool_calls": [part]}
     if not one.calls:
         for piece in _pieces(one):
             yield {"content": piece}
+
+
+def _numbered(one: Reply) -> list[tuple[int, str, str]]:
+    """The calls of a reply, each with the number in its id."""
+    return [(0 if one.twins else k, name, arguments) for k, (name, arguments) in enumerate(one.calls)]
 
 
 def _call(index: int, name: str, arguments: str) -> dict[str, Any]:

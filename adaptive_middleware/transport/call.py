@@ -71,11 +71,12 @@ class Call:
     def form(self, request: Request, number: int) -> Form:
         """What to send for sample `number` (from 0) of `request`, as a strategy asks for it, answered in one piece.
 
-        The client's own bytes, wherever nothing must change. What may: the parameters that the strategy set; `stream`
-        and `stream_options`, which are left out; and for all samples but the first `seed` and the header
-        `Idempotency-Key`, to which `number` is added: with the client's own they would all be the same answer.
+        The client's own bytes, wherever nothing must change. What may: the parameters that the strategy set; of a
+        client that waits for a stream `stream` and `stream_options`, which are left out; and for all samples but the
+        first `seed` and the header `Idempotency-Key`, to which `number` is added: with the client's own they would all
+        be the same answer.
         """
-        dropped = [name for name in _STREAM if name in self.body]
+        dropped = [name for name in _STREAM if name in self.body] if self.streams else []
         return self._form(request, self._seed(number), dropped, number)
 
     def streamed(self, request: Request, number: int) -> Form:

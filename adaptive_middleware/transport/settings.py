@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from adaptive_middleware.errors import DeadlineExceeded
+from adaptive_middleware.errors import ConfigError, DeadlineExceeded
 from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.sampling.fanout import MARGIN
 from adaptive_middleware.transport.call import Call, Form, Headers, read_call
@@ -27,8 +27,8 @@ class Library(Protocol):
     """What a transport needs of httpx2 or httpx."""
 
     @property
-    def Request(self) -> Callable[..., Any]:  # noqa: N802 - the library's name
-        """Makes a request."""
+    def Request(self) -> type[Any]:  # noqa: N802 - the library's name
+        """A request."""
         ...
 
     @property
@@ -60,7 +60,9 @@ class Settings:
     idle: float = 60.0
 
     def call(self, request: Any, content: bytes) -> Call | None:
-        """The call that a request is; None for one that is passed on."""
+        """The call that a request is; None for one that is passed on; `ConfigError` for another library's request."""
+        if not isinstance(request, self.http.Request):
+            raise ConfigError(_foreign(type(request).__module__.partition(".")[0]))
         plain = request.headers.get("content-encoding", "identity") == "identity"
         return read_call(content, _named(request), request.url.path) if plain else None
 
@@ -108,6 +110,12 @@ def reply_of(response: Any, content: bytes | None = None) -> Reply:
     decoded = [(name, value) for name, value in _named(response) if name.lower() not in OF_BODY]
     length = [] if content is None else [("content-length", str(len(content)))]
     return Reply(response.status_code, [*decoded, *length], content or b"", kept)
+
+
+def _foreign(library: str) -> str:
+    """What to do about a transport of one library in a client of the other, as after a change of the SDK's version."""
+    where = f"adaptive_middleware.transport.{library}"
+    return f"this client speaks {library}, its transport does not: import the transport from {where}"
 
 
 def _waits(given: Mapping[str, float | None], deadline: float) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Any
 from adaptive_middleware.errors import NotStreaming, SamplerError
 from adaptive_middleware.sampling.chunks import ProviderError, tokens_of, usage_of
 from adaptive_middleware.sampling.reading import Piece, Reading
+from adaptive_middleware.sampling.refusing import refuses_streams
 from adaptive_middleware.sampling.sse import DONE, Events, MalformedStream, as_json
 from adaptive_middleware.transport.chunks import completion_of
 from adaptive_middleware.transport.replies import Completion, Refused, Reply
@@ -75,8 +76,7 @@ def opened(head: Reply) -> Parsing:
     if success and kind.lower().startswith("text/event-stream"):
         return Parsing(head)
     shown = head.content[:_SHOWN].decode(errors="replace")
-    refused = head.status in (400, 422) and '"stream' in shown.replace("'", '"')
-    if refused or (success and '"choices"' in shown):
+    if refuses_streams(head.status, shown) or (success and '"choices"' in shown):
         message = f"the provider does not stream: HTTP {head.status}: {shown}"
         raise NotStreaming(message)
     raise Refused(head)

@@ -14,7 +14,7 @@ from adaptive_middleware.config import load
 from adaptive_middleware.proxy.app import Limits, application
 from adaptive_middleware.proxy.configured import upstream_of
 from adaptive_middleware.types import Path, Request, StepScores
-from tests.server.loopback import running
+from tests.server.threaded import running
 
 THREE = {"strategy": "best-of-n", "policy": {"kind": "fixed", "n": 3}, "max_samples": 3}
 POLICIES = {"three": {**THREE, "when": {"model": "three*"}}, "default": {"strategy": "pass-through"}}

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from adaptive_middleware.cli import app as shell
 from adaptive_middleware.server import serving
 from adaptive_middleware.testing.fake_sse import chunk, fake_sse, whole_reply
-from tests.server.loopback import eventually
+from tests.server.threaded import eventually
 
 REPLY = {"choices": [{"message": {"content": "Yes"}, "finish_reason": "stop"}]}
 POLICY = "policies: {default: {strategy: best-of-n, policy: {kind: fixed, n: 2}}}\n"

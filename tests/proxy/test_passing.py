@@ -25,7 +25,7 @@ from adaptive_middleware.testing.fake_sse import CUT, Script, StreamServer, fake
 from adaptive_middleware.types import Outcome, Path
 from adaptive_middleware.types import Request as Call
 from tests.proxy.site import THREE, proxied, sdk
-from tests.server.loopback import eventually, running
+from tests.server.threaded import eventually, running
 
 KEY, SECRET = "amw_0123456789", "sk-upstream-0123456789"
 USER: list[Any] = [{"role": "user", "content": "Hi"}]

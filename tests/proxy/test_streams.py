@@ -34,7 +34,7 @@ from adaptive_middleware.testing.fake_sse import (
 from adaptive_middleware.types import Outcome, Path
 from tests.proxy.site import THREE, proxied, sdk
 from tests.proxy.test_chat import ADD, calls
-from tests.server.loopback import eventually
+from tests.server.threaded import eventually
 
 USER: list[Any] = [{"role": "user", "content": "What is 3 + 4?"}]
 LIVE = {"strategy": "first-good", "policy": {"kind": "fixed", "n": 2}, "good": 0.5, "max_samples": 2}

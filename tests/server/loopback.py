@@ -1,35 +1,17 @@
-"""Servers on the loopback interface, each in a thread of its own, with the real limits."""
+"""Servers on the loopback interface, and an engine whose answers the test gives."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
-
-from starlette.types import ASGIApp
 
 from adaptive_middleware.scoring.device import Computed, Stats
 from adaptive_middleware.scoring.rows import Row
-from adaptive_middleware.server.serving import configured, listening
+from tests.server.threaded import eventually, running
 
-
-@contextmanager
-def running(app: ASGIApp) -> Iterator[str]:
-    """The address of a server that has stopped when the block is left."""
-    listener = listening("127.0.0.1", 0, keyed=False)
-    server = configured(app, 1)
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
+__all__ = ["Held", "eventually", "running"]
 
 
 @dataclass(slots=True)
@@ -57,9 +39,3 @@ class Held:
         rows = self.rows[at]
         outputs = tuple(tuple(logits for _ in row.positions) for row in rows)
         self.futures[at].set_result(Computed(outputs, tuple(len(row.ids) for row in rows)))
-
-
-def eventually(true: Any) -> None:
-    """Wait until `true()`; the test's own timeout is the limit."""
-    while not true():
-        time.sleep(0.005)

@@ -126,6 +126,30 @@ def test_arguments_come_from_the_prompt_and_differ_when_split(server: Server) ->
     assert drawn == [{"a": 3, "b": 4}, {"a": 4, "b": 5}, {"a": 5, "b": 6}]
 
 
+def test_one_choice_of_three_is_the_odd_one_out(server: Server) -> None:
+    found = texts(server, "fake+arithmetic+outlier", n=6)
+    assert [text.splitlines()[0] for text in found] == ["3 + 4 = 8", "3 + 4 = 7", "3 + 4 = 7"] * 2
+
+
+def test_bad_tool_calls_come_when_the_name_says(server: Server) -> None:
+    def written(behaviour: str, n: int) -> list[list[tuple[str, str]]]:
+        server.reset()
+        found = choices(server, f"fake+{behaviour}", tools=[ADD], n=n)
+        calls = [choice["message"]["tool_calls"] for choice in found]
+        return [[(call["id"], call["function"]["arguments"]) for call in one] for one in calls]
+
+    good, cut = ("call-0", '{"a": 3, "b": 4}'), ("call-0", '{"a": 3, "b": 4')
+    assert written("malformed=3", 4) == [[cut], [good], [good], [cut]]
+    assert written("malformed", 2) == [[cut], [cut]]
+    assert written("twins", 1) == [[good, good]]
+
+
+def test_an_empty_answer_says_nothing_and_an_empty_stream_is_over_at_once(server: Server) -> None:
+    (choice,) = choices(server, "fake+empty", tools=[ADD])
+    assert choice["message"] == {"role": "assistant", "content": None}
+    assert post(server, "fake+empty", stream=True) == "data: [DONE]\n\n"
+
+
 def test_structured_answers_follow_the_schema(server: Server) -> None:
     schema = {
         "type": "object",
@@ -235,6 +259,15 @@ def test_everything_asked_is_recorded_and_can_be_forgotten(server: Server) -> No
     assert server.calls == [{"model": "fake+constant", "messages": USER, "n": 2}]
     server.reset()
     assert (server.calls, server.choices, server.peak) == ([], 0, 0)
+
+
+def test_the_bytes_of_a_body_are_kept(server: Server) -> None:
+    post(server, temperature=0.50)
+    assert server.bodies == [
+        json.dumps({"model": "fake+constant", "messages": USER, "temperature": 0.5}).encode()
+    ]
+    server.reset()
+    assert server.bodies == []
 
 
 def test_requests_at_the_same_time_and_clients_that_leave_are_counted(server: Server) -> None:

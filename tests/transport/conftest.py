@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
-from openai import AsyncOpenAI, OpenAI
+from openai import AsyncOpenAI, DefaultHttpxClient, OpenAI
 
 from adaptive_middleware import Middleware
 from adaptive_middleware.testing.fake_openai import Server, fake_openai
@@ -23,6 +23,12 @@ WAYS: dict[str, Callable[[Middleware], Any]] = {
     "httpx": lambda m: httpx.Client(transport=over_httpx.AdaptiveTransport(m)),
     "httpx-async": lambda m: httpx.AsyncClient(transport=over_httpx.AsyncAdaptiveTransport(m)),
 }
+
+
+@pytest.fixture(scope="session")
+def of_sdk() -> Any:
+    """The transports of the HTTP library that the SDK speaks unless told otherwise: httpx2 since its version 3."""
+    return over_httpx2 if issubclass(DefaultHttpxClient, httpx2.Client) else over_httpx
 
 
 @dataclass

@@ -106,6 +106,12 @@ def test_samples_are_asked_for_without_a_stream() -> None:
     assert json.loads(asked.form(asked.request, 0).content) == {"model": "m", "messages": [USER], "top_p": 1}
 
 
+def test_a_client_that_says_it_wants_no_stream_is_taken_at_its_word() -> None:
+    asked = call(stream=False, top_p=1)
+    assert not asked.streams
+    assert asked.form(asked.request, 1).content == asked.content
+
+
 def test_the_middleware_sees_messages_tools_parameters_model_and_labels() -> None:
     headers = {"X-Adaptive-Tags": "a, b,", "x-adaptive-call-site": "plan"}
     request = call(headers, tools=[{"type": "function"}], top_p=1, stream=True).request

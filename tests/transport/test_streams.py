@@ -28,7 +28,6 @@ from adaptive_middleware.testing.fake_sse import (
     fake_sse,
     whole_reply,
 )
-from adaptive_middleware.transport.httpx2 import AdaptiveTransport, AsyncAdaptiveTransport
 from adaptive_middleware.types import Outcome, Request
 
 GOOD = ["2 + 2", " = 4\n\n", "The answer", " is 4."]
@@ -369,11 +368,11 @@ def helped(client: openai.OpenAI) -> tuple[Any, Any, list[Any]]:
 
 @pytest.mark.parametrize(("middleware", "times"), [(n_samples(3), 3), (shows_at(0.9), 1)])
 def test_the_sdks_stream_helper_gathers_the_winner_or_the_answer_that_is_shown(
-    server: Server, middleware: Middleware, times: int
+    of_sdk: Any, server: Server, middleware: Middleware, times: int
 ) -> None:
     with openai.OpenAI(base_url=server.url, api_key="none") as bare:
         arguments, usage, _ = helped(bare)
-    http = openai.DefaultHttpxClient(transport=AdaptiveTransport(middleware))
+    http = openai.DefaultHttpxClient(transport=of_sdk.AdaptiveTransport(middleware))
     with openai.OpenAI(base_url=server.url, api_key="none", http_client=http) as client:
         found, cost, chunks = helped(client)
     assert found == arguments == {"a": 3, "b": 4}
@@ -381,8 +380,8 @@ def test_the_sdks_stream_helper_gathers_the_winner_or_the_answer_that_is_shown(
     assert chunks[-2].model_extra["adaptive"]["samples"] == times
 
 
-async def test_a_cancelled_call_ends_all_its_requests(server: Server) -> None:
-    http = openai.DefaultAsyncHttpxClient(transport=AsyncAdaptiveTransport(n_samples(3)))
+async def test_a_cancelled_call_ends_all_its_requests(of_sdk: Any, server: Server) -> None:
+    http = openai.DefaultAsyncHttpxClient(transport=of_sdk.AsyncAdaptiveTransport(n_samples(3)))
     async with openai.AsyncOpenAI(base_url=server.url, api_key="none", http_client=http) as client:
         asked = client.chat.completions.create(
             model="fake+constant+delay=20000", messages=[{"role": "user", "content": "Hi"}]

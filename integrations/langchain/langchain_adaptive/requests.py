@@ -86,10 +86,9 @@ def model_name(model: BaseChatModel) -> str | None:
 
 
 def inner_arguments(request: Request, manager: BaseRunManager | None = None) -> dict[str, Any]:
-    """What `to_request` split, put together again as keyword arguments for the inner model."""
-    arguments = {"stop": None, **request.parameters}
-    if request.tools:
-        arguments["tools"] = request.tools
+    """What `to_request` split, put together again as keyword arguments for the inner model; tools first, as `bind_tools` has them."""
+    tools = {"tools": request.tools} if request.tools else {}
+    arguments = {"stop": None, **tools, **request.parameters}
     if manager is not None:
         arguments["run_manager"] = manager
     return arguments

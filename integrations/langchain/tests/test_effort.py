@@ -23,6 +23,7 @@ CONFIG: dict[str, Any] = {
 
 
 def middleware(p: float) -> Middleware:
+    pytest.importorskip("torch", reason="the scorer that the configuration names needs torch")
     made = Middleware.from_config(CONFIG)
     return Middleware(rules=made.rules, scorer=TableScorer(p))
 

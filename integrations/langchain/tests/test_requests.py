@@ -51,6 +51,12 @@ def test_arguments_survive_the_round_trip(tools: Any, stop: Any) -> None:
     assert ("tools" in request.parameters) == (tools == [])
 
 
+def test_the_arguments_keep_the_order_that_bind_tools_gives_them() -> None:
+    kwargs = {"tools": [1], "tool_choice": "auto", "temperature": 0}
+    request = to_request([HumanMessage("Hi")], None, kwargs, INNER, Origin())
+    assert list(inner_arguments(request)) == ["stop", *kwargs]
+
+
 def test_a_run_gives_the_request_its_tags_its_site_and_its_id() -> None:
     run_id = uuid.uuid4()
     metadata = {"langgraph_node": "planner"}

@@ -629,7 +629,7 @@ async def test_calls_cancelled_at_any_moment_leave_nothing_behind(sse: StreamSer
         first, *_ = await asyncio.gather(*calls, return_exceptions=True)
         assert isinstance(first, AIMessage)
     assert await asyncio.to_thread(closed, sse)
-    assert asyncio.all_tasks() == before
+    assert asyncio.all_tasks() <= before  # what earlier tests left may end meanwhile
 
 
 class Cut(Silent):

@@ -44,8 +44,8 @@ def completion_request(
 
 
 def call_arguments(request: Request) -> dict[str, Any]:
-    """The keyword arguments with which the wrapped model is called for `request`."""
-    return {**request.parameters, "tools": request.tools} if request.tools else dict(request.parameters)
+    """The keyword arguments with which the wrapped model is called for `request`; tools first, as LlamaIndex has them."""
+    return {"tools": request.tools, **request.parameters} if request.tools else dict(request.parameters)
 
 
 def transcript(messages: Sequence[ChatMessage]) -> str:

@@ -66,6 +66,11 @@ def test_the_call_gets_its_arguments_back(arguments: dict[str, Any]) -> None:
     assert (request.model, request.tags) == ("m", frozenset({"a"}))
 
 
+def test_the_arguments_keep_the_order_that_llama_index_gives_them() -> None:
+    arguments = {"tools": [1], "tool_choice": "auto", "temperature": 0}
+    assert list(call_arguments(request_of([ChatMessage("hi")], arguments))) == list(arguments)
+
+
 def test_a_completion_is_its_prompt() -> None:
     request = completion_request("hi", True, {"stop": "x"}, model="m", tags=())
     assert (request.text, request.messages, request.model) == ("hi", ("hi",), "m")
