@@ -10,6 +10,7 @@ from adaptive_middleware.code.fences import Fence, opened
 from adaptive_middleware.code.parsing import parsed, standing
 from adaptive_middleware.code.steps import code_steps, is_code
 
+_BACK = 4
 _NONE = Fence("```", 0, "")
 """What a text that begins with code is in: it has no fence of its own, and a stray closing one ends it."""
 
@@ -89,7 +90,8 @@ def unfenced(text: str) -> str:
 def whole_part(code: str, before: str = "") -> str:
     """The longest beginning of `code`, in whole steps, that is Python when it follows `before`; "" without one.
 
-    A broken beginning never mends, so that the first broken step is found by halving.
+    A broken beginning never mends, so that the first broken step is found by halving. What is left may be open: its last
+    steps are then left out, and where that does not end it (a `try` without its end), all from the last step of the top level on.
     """
     steps = code_steps(code, python=True)
     low, high = 0, len(steps)
@@ -99,9 +101,17 @@ def whole_part(code: str, before: str = "") -> str:
             high = middle - 1
         else:
             low = middle
-    while low and parsed(before + "".join(steps[:low])) is None:
-        low -= 1
-    return "".join(steps[:low])
+    top = next((i for i in reversed(range(low)) if _is_top(steps[i])), 0)
+    for end in (*range(low, max(low - _BACK, top), -1), top):
+        if parsed(before + "".join(steps[:end])) is not None:
+            return "".join(steps[:end])
+    return ""
+
+
+def _is_top(step: str) -> bool:
+    """Whether a step begins at the top level; comments and blank lines before it do not count."""
+    lines = (line for line in step.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+    return not next(lines, " ")[0].isspace()
 
 
 def weight(block: Block, entry: str | None, tree: ast.Module | None) -> tuple[int, bool, bool]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 import builtins
 import symtable
-import warnings
 from collections.abc import Iterator
 
-from adaptive_middleware.code.parsing import parsed
+from adaptive_middleware.code.parsing import parsed, quiet
 
 _KNOWN = frozenset({*dir(builtins), "__file__", "__name__", "__doc__", "__annotations__", "__builtins__"})
 
@@ -50,12 +49,11 @@ def undefined(code: str) -> tuple[str, ...]:
 
 def _table(code: str) -> symtable.SymbolTable | None:
     """The symbols of the program; None where its scopes contradict each other."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
+    try:
+        with quiet():
             return symtable.symtable(code, "<answer>", "exec")
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _is_star(node: ast.AST) -> bool:

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Literal, TypeAlias
 
 Standing: TypeAlias = Literal["whole", "open", "broken"]
 """A program; the beginning of one; or what no continuation can make one."""
 
 _INCOMPLETE = 0x4000  # PyCF_ALLOW_INCOMPLETE_INPUT, as the standard library's codeop passes it
+_ALONE = Lock()
 _REFUSED = (SyntaxError, ValueError, RecursionError, MemoryError)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings of the parser: the code's own faults, such as a wrong escape, are not for the caller's log.
+
+    Filters of warnings belong to the process, so one thread at a time may set them aside.
+    """
+    with _ALONE, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def parsed(code: str) -> ast.Module | None:
@@ -20,8 +35,7 @@ def parsed(code: str) -> ast.Module | None:
     (False, True)
     """
     try:
-        with warnings.catch_warnings():  # the code's own faults, such as "\\d", are not for the caller's log
-            warnings.simplefilter("ignore")
+        with quiet():
             return ast.parse(code)
     except _REFUSED:
         return None
@@ -34,8 +48,7 @@ def compiles(code: str) -> bool:
     (False, False)
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             compile(code, "<answer>", "exec", dont_inherit=True)
     except _REFUSED:
         return False
@@ -49,8 +62,7 @@ def standing(code: str) -> Standing:
     ['whole', 'open', 'open', 'broken']
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             compile(code, "<answer>", "exec", ast.PyCF_ONLY_AST | _INCOMPLETE, dont_inherit=True)
     except SyntaxError as error:
         return "open" if "incomplete input" in str(error.msg) else "broken"

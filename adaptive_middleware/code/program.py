@@ -15,6 +15,7 @@ _DECORATED = re.compile(r"(?:^@.*\n)+\Z", re.MULTILINE)
 _FUTURE = re.compile(r"^from[ \t]+__future__[ \t]+import.*\n?", re.MULTILINE)
 _GOES_ON = re.compile(r"[ \t]|@|(?:async|class|def|from|if|import)\b")
 _INDENT = " " * 4
+_EARLIER = 16
 
 
 def program_of(text: str, prompt: str = "", entry: str | None = None) -> str:
@@ -67,11 +68,11 @@ def _answered(text: str, prompt: str, entry: str | None) -> str:
 
 
 def _chosen(blocks: tuple[Block, ...], entry: str | None) -> str:
-    """The block that is most likely the program, with the earlier ones that it needs."""
+    """The block that is most likely the program, with those of the 16 before it that it needs."""
     weights = [weight(block, entry, parsed(block.code)) for block in blocks]
     at = max(range(len(blocks)), key=lambda i: (weights[i], i))
     code = blocks[at].code
-    for block in reversed(blocks[:at]):
+    for block in reversed(blocks[max(at - _EARLIER, 0) : at]):
         if defined(block.code) & set(undefined(code)):
             code = f"{block.code.rstrip()}\n\n{code}"
     return code

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptive_middleware.code.names import defined, functions, undefined
-from adaptive_middleware.code.parsing import compiles, parsed, standing
+from adaptive_middleware.code.parsing import compiles, parsed, quiet, standing
 
 
 def source_of(module: str) -> str:
@@ -80,3 +82,19 @@ def test_names_follow_pythons_scopes(code: str, missing: tuple[str, ...]) -> Non
 def test_a_program_whose_scopes_contradict_each_other_defines_nothing() -> None:
     assert defined("def f(x):\n    global x") == frozenset()
     assert not compiles("def f(x):\n    global x")
+
+
+def test_one_thread_at_a_time_sets_the_filters_of_warnings_aside_and_puts_them_back() -> None:
+    before, read = list(warnings.filters), Event()
+
+    def reads() -> None:
+        assert parsed("x = '\\d'") is not None
+        read.set()
+
+    with quiet():
+        thread = Thread(target=reads)
+        thread.start()
+        assert not read.wait(0.2)
+    thread.join()
+    assert read.is_set()
+    assert list(warnings.filters) == before

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adaptive_middleware.code import blocks
 from adaptive_middleware.code.parsing import parsed
 from adaptive_middleware.code.program import program_of
 
@@ -134,3 +135,19 @@ def test_any_text_has_a_program_of_its_own_words(text: str, prompt: str) -> None
     words = re.findall(r"\w+", program)
     assert set(words) <= set(re.findall(r"\w+", text + "\n" + prompt))
     assert parsed(program_of(program)) is not None or parsed(program) is None
+
+
+def test_what_is_cut_off_in_a_long_block_costs_few_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    def counted(code: str) -> object:
+        nonlocal asked
+        asked += 1
+        return parsed(code)
+
+    monkeypatch.setattr(blocks, "parsed", counted)
+    opened = "x = 1\n# a note\ntry:\n" + "    y = 2\n" * 500
+    assert blocks.whole_part(opened) == "x = 1\n"
+    assert blocks.whole_part("def f():\n    y = 2\n    z = (\n") == "def f():\n    y = 2\n"
+    assert blocks.whole_part(opened, "if True:\n") == ""
+    assert asked < 20
