@@ -84,6 +84,17 @@ def test_strategies_run_on_them_and_return_what_may_be_right(strategy: best_of_n
     assert run(strategy(QUESTION), ports).chosen.text == GOOD.text
 
 
+def test_an_answer_that_breaks_is_dropped_where_it_breaks_and_its_rest_is_never_read() -> None:
+    streamer = ScriptedStreamer([GOOD, BROKEN])
+    ports = Ports(ScriptedSampler([GOOD]), code_signals(), streamer=streamer)
+    outcome = run(prune(fixed(2), keep=dominated(), score_question=False)(QUESTION), ports)
+    assert outcome.chosen.text == GOOD.text
+    (dropped,) = streamer.dropped
+    assert dropped == "".join(BROKEN.steps[:3])
+    assert "= =" in dropped
+    assert "return s" not in dropped
+
+
 @dataclass
 class Prm:
     id: str = "prm"
