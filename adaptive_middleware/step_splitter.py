@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from adaptive_middleware.code.steps import CodeSteps
 from adaptive_middleware.steps import BLANK_LINES, Boundary, split_steps
+
+if TYPE_CHECKING:
+    from adaptive_middleware.code.steps import CodeSteps
 
 _RUNS = re.compile(r"\s+|\S+")
 _LINE_BREAKS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -31,7 +34,7 @@ class StepSplitter:
 
     def __init__(self, boundary: Boundary = "auto", before: str = "") -> None:
         self._boundary: Boundary = boundary
-        self._code = CodeSteps.after(before) if boundary == "code" else None
+        self._code = _code_after(before) if boundary == "code" else None
         self._step: list[str] = []
         self._spaces: list[str] = []
         self._blank = True
@@ -85,7 +88,7 @@ class StepSplitter:
         if self._step:
             code.read("".join(self._step))
         closed, rest = code.take(), code.rest
-        self._step, self._code = [], CodeSteps()
+        self._step, self._code = [], _code_after("")
         return [*closed, rest] if rest else closed
 
     def _space_ended(self) -> list[str]:
@@ -107,3 +110,9 @@ class StepSplitter:
         if cut and self._boundary == "auto":
             self._boundary = "paragraphs"
         return cut
+
+
+def _code_after(text: str) -> CodeSteps:
+    from adaptive_middleware.code.steps import CodeSteps  # noqa: PLC0415 - its patterns cost import time
+
+    return CodeSteps.after(text)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 
 from adaptive_middleware.answers import canonical_answer
-from adaptive_middleware.code.canonical import program_answer
 from adaptive_middleware.effects import Flow
 from adaptive_middleware.policy.per_tool import per_tool
 from adaptive_middleware.strategies.best_of_n import best_of_n
@@ -24,6 +23,8 @@ def careful(strategy: best_of_n | prune, rules: Sequence[ToolRule]) -> best_of_n
     An answer function of the strategy's own stays. A call that misses its target is withheld by the guard
     `abstaining`, which a `Rule` with the same `tools` puts around the strategy.
     """
+    from adaptive_middleware.code.canonical import program_answer  # noqa: PLC0415 - a parser costs import time
+
     answer = strategy.answer
     if answer is canonical_answer:
         answer = partial(canonical_answer, rules=tuple(rules))
