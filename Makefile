@@ -32,14 +32,16 @@ test: check ## everything that CI runs: lint, types, floors, tests with branch c
 
 # Each framework in an environment of its own, because their requirements exclude each other: its example, and its
 # unchanged client against the proxy.
-FRAMEWORKS := pydantic_ai openai_agents smolagents agent_framework
+FRAMEWORKS := pydantic_ai openai_agents smolagents agent_framework anthropic litellm dspy crewai
 CLIENTS := pydantic_ai openai_agents litellm dspy
 NEEDS_pydantic_ai := pydantic-ai-slim[openai]>=2.60,<3
 NEEDS_openai_agents := openai-agents>=0.24,<1
 NEEDS_smolagents := smolagents[openai]>=1.26,<2
 NEEDS_agent_framework := agent-framework-core>=1.23,<2 agent-framework-openai>=1.17,<2
-NEEDS_litellm := litellm>=1.100,<2
+NEEDS_anthropic := anthropic>=2.14,<3
+NEEDS_litellm := litellm>=1.106,<2
 NEEDS_dspy := dspy>=3.4,<4
+NEEDS_crewai := crewai>=1.15,<2
 PLAIN := -m pytest -q -rs --disable-warnings --noconftest -c /dev/null --rootdir=. -p no:cacheprovider
 
 test-frameworks: $(FRAMEWORKS:%=.frameworks/%/.ran) ## the examples of the small adapters, each with its framework
@@ -51,7 +53,7 @@ test-clients: $(CLIENTS:%=.frameworks/%/.client) ## frameworks against the proxy
 	.frameworks/$*/bin/python -m pip --disable-pip-version-check install -q -e '.[http,server]' pytest $(patsubst %,'%',$(NEEDS_$*))
 	@touch $@
 
-.frameworks/%/.ran: .frameworks/%/.ready examples/wrap_%.py
+.frameworks/%/.ran: .frameworks/%/.ready examples/wrap_%.py examples/adaptive.yaml tests/test_examples.py
 	.frameworks/$*/bin/python $(PLAIN) tests/test_examples.py -k 'wrap_$*'
 	@touch $@
 

@@ -79,8 +79,8 @@ def test_all_problems_are_reported_in_the_order_of_the_file(tmp_path: Path) -> N
             "policies.default.select is 'argmx'; did you mean 'argmax'? Valid: 'argmax',",
         ),
         (
-            policy(verifier={"kind": "unit-tests", "target": "a:b"}),
-            "policies.default.verifier.kind is 'unit-tests'; valid: 'python'",
+            policy(verifier={"kind": "pytest", "target": "a:b"}),
+            "policies.default.verifier.kind is 'pytest'; valid: 'python'",
         ),
         ({"version": 1, "policies": {"default": {}}}, "key 'strategy' is missing in policies.default"),
         (
