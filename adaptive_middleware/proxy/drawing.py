@@ -16,6 +16,7 @@ from adaptive_middleware.proxy.upstream import Asked, Reply, Unusable, Upstream
 from adaptive_middleware.sampling.endpoint import too_many
 from adaptive_middleware.sampling.fanout import afan_out
 from adaptive_middleware.steps import Boundary
+from adaptive_middleware.transport.said import said
 from adaptive_middleware.transport.wire import CHAT, Wire
 from adaptive_middleware.types import Path, Request
 
@@ -27,7 +28,7 @@ _LATE = "the deadline has passed before the upstream answered"
 class Drawing:
     """Draws whole answers; `replies` collects them.
 
-    The body goes out in the client's bytes, except for a parameter that a strategy sets, the model's name where it
+    The body goes out in the client's bytes, except for parameters and messages that a strategy sets, the model's name where it
     named a policy, and the `seed` of every sample but the first, which would all be the same one. Where the upstream
     is configured so, it says `n` instead of being sent several times.
     """
@@ -84,6 +85,7 @@ class Drawing:
         changes: dict[str, object] = {
             name: value for name, value in request.parameters.items() if own.get(name) != value
         }
+        changes |= said(own, request)
         seed = request.parameters.get("seed")
         if self.drawn and isinstance(seed, int):
             changes["seed"] = (seed + self.drawn) & _SEED
