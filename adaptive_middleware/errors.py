@@ -10,6 +10,7 @@
     │   ├── NotStreaming       answers cannot be read step by step here
     │   └── NotContinuing      answers cannot be continued from a prefix here
     ├── ScorerError            the process reward model failed or broke its contract
+    ├── SandboxError           code cannot be run in a sandbox here: which tiers were tried, and how to enable one
     └── BudgetError            a limit was reached
         ├── DeadlineExceeded   no time left
         └── TokensExceeded     no tokens left
@@ -66,6 +67,10 @@ class NotContinuing(SamplerError):
 
 class ScorerError(AdaptiveError):
     """The process reward model failed or broke its contract."""
+
+
+class SandboxError(AdaptiveError):
+    """Code cannot be run in a sandbox here."""
 
 
 class BudgetError(AdaptiveError):

@@ -149,10 +149,14 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a verifier said of one path: `passed` is None when it could not tell (never a fail)."""
+    """What a verifier said of one path: `passed` is None when it could not tell (never a fail).
+
+    `kind` says more where code was run: one of `verify.judge.VerdictKind`.
+    """
 
     passed: bool | None
     detail: str = ""
+    kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,97 @@
+"""Which sandbox to use: tried by really running it, in the order of what is strongest for the least time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from adaptive_middleware.errors import ConfigError, SandboxError
+from adaptive_middleware.verify.sandbox.bwrap import bwrap
+from adaptive_middleware.verify.sandbox.codec import to_bytes
+from adaptive_middleware.verify.sandbox.limits import Ended, Limits, Sandbox
+from adaptive_middleware.verify.sandbox.unsafe import unsafe
+
+TIERS: Mapping[str, Callable[[], Sandbox]] = {"bwrap": bwrap}
+"""Every tier by its name, in the order in which `auto` tries them."""
+
+_REMEDIES = {
+    "bwrap": (
+        "apt install bubblewrap, or pip install 'adaptive-middleware[sandbox]'; on Ubuntu 24.04 AppArmor must allow user "
+        "namespaces, and in a container its seccomp profile must"
+    ),
+}
+
+_PROBE = """
+import os, socket
+def seen():
+    found = []
+    if os.path.exists("/etc/passwd"): found.append("files")
+    if os.getuid() == 0: found.append("root")
+    try: socket.socket().close(); found.append("network")
+    except OSError: pass
+    if len(os.environ) > 8: found.append("environment")
+    return found
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What came of trying a tier here: whether it works, why not, and what would make it work."""
+
+    tier: str
+    works: bool
+    why: str = ""
+    remedy: str = ""
+
+
+def sandbox(tier: str = "auto", *, no_sandbox: bool = False) -> Sandbox:
+    """The sandbox of a tier, or the best one that works here; `none` only for those who also say `no_sandbox`.
+
+    Raises `ConfigError` for an unknown tier, or for `none` without the yes; `SandboxError`, with what was tried and how to
+    enable it, where none works.
+    """
+    if tier == "none":
+        if not no_sandbox:
+            message = (
+                "sandbox 'none' runs code with your rights: say --unsafe-no-sandbox too, or choose 'auto'"
+            )
+            raise ConfigError(message)
+        return unsafe()
+    if tier != "auto" and tier not in TIERS:
+        message = f"sandbox is {tier!r}; valid: {', '.join(['auto', *TIERS, 'none'])}"
+        raise ConfigError(message)
+    tried = []
+    for name in TIERS if tier == "auto" else [tier]:
+        found = probe(name)
+        if found.works:
+            return TIERS[name]()
+        tried.append(f"{name}: {found.why}; {found.remedy}")
+    message = "no sandbox works here, so no code is run. " + " | ".join(tried)
+    raise SandboxError(message)
+
+
+@cache
+def probe(tier: str) -> Probe:
+    """Whether a tier works here, by running a program in it that tries to get out; asked once a process."""
+    why = _reason(TIERS[tier]())
+    return Probe(tier, works=not why, why=why, remedy=_REMEDIES.get(tier, "") if why else "")
+
+
+def _reason(made: Sandbox) -> str:
+    """Why a sandbox does not work; empty where it does."""
+    limits = Limits()
+    try:
+        session = made.open(limits)
+    except SandboxError as error:
+        return str(error)
+    try:
+        loaded = session.ask(to_bytes(["load", _PROBE]), limits.wall)
+        seen = session.ask(to_bytes(["run", "seen", []]), limits.wall)
+    finally:
+        session.close()
+    for answer in (loaded, seen):
+        if isinstance(answer, Ended):
+            return f"it ended at once ({answer.how}: {answer.detail})"
+    nothing = b"V" + to_bytes([])
+    return "" if seen == nothing else f"a program in it could reach what it must not ({seen!r})"
