@@ -159,7 +159,8 @@ def check(
     `entries` are the names of the answer that tests may use, even where `prelude` defines them. Without entries it is
     every name that neither `prelude` nor Python itself defines; modules of the standard library are the checker's own.
     """
-    link, names = Link(ask), {"__name__": "__main__"}
+    link, module = Link(ask), type(sys)("__main__")
+    sys.modules["__main__"], names = module, vars(module)  # where unittest.main looks for tests
     try:
         code = [compile(prelude, "prelude.py", "exec"), compile(f"{tests}\n{last}", "tests.py", "exec")]
         exec(code[0], names)  # noqa: S102 - its job, in a sandbox
@@ -171,6 +172,7 @@ def check(
         link.errors = {
             name: type(name, (getattr(builtins, errors[name]),), {}) for name in used & set(errors)
         }
+        link.calls += sum(type(values[name]) is not Remote for name in used & set(values))
         # only what was asked for: an answer that speaks for itself may tell more names than that
         names.update({name: values[name] for name in used & set(values)}, **link.errors)
         _run(code[1], names)

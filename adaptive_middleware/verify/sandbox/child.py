@@ -41,25 +41,36 @@ class Child:
         self._selector.register(self._errors, selectors.EVENT_READ)
         self._send()
 
-    def ask(self, request: bytes, seconds: float) -> bytes | Ended:
-        """The answer to a request; see `Session`."""
-        until = time.monotonic() + seconds
-        if not self._greeted(until):
-            return self._end
+    def send(self, request: bytes) -> None:
+        """See `Session`."""
+        self._written = 0
         self._unsent += len(request).to_bytes(4, "big") + request
         self._send()
-        frame = self._frame(until)
+
+    def receive(self, seconds: float) -> bytes | Ended:
+        """See `Session`."""
+        until = time.monotonic() + seconds
+        frame = self._frame(until) if self._greeted(until) else None
         return self._end if frame is None else frame
+
+    def ask(self, request: bytes, seconds: float) -> bytes | Ended:
+        """See `Session`."""
+        self.send(request)
+        return self.receive(seconds)
 
     def finish(self, request: bytes, seconds: float) -> Ended:
         """The end of a guest that `request` makes a program; `printed` is all that it wrote to its output."""
         until = time.monotonic() + seconds
+        self.send(request)
         if self._greeted(until):
-            self._unsent += len(request).to_bytes(4, "big") + request
-            self._send()
             while self._end is _RUNNING:
                 self._turn(until)
-        return replace(self._end, printed=bytes(self._answers))
+        detail = f"{self._end.detail} {self._said()}".strip()
+        return replace(self._end, detail=detail, printed=bytes(self._answers))
+
+    def alive(self) -> bool:
+        """See `Session`; bubblewrap, for one, ends with the thread that started it."""
+        return self._end is _RUNNING and self._process.poll() is None
 
     def close(self) -> None:
         """Kill the process group; a sandbox dies with its first process."""
@@ -76,7 +87,7 @@ class Child:
             if not self._ready and self._end.how != "broken":
                 detail = f"{self._end.detail} {self._said()}".strip()
                 self._end = Ended("broken", self._end.status, detail)
-        return self._ready and self._end is _RUNNING
+        return self._ready
 
     def _frame(self, until: float) -> bytes | None:
         while self._end is _RUNNING or len(self._answers) > 4:
@@ -174,7 +185,7 @@ class Child:
             self._printed = (self._printed + os.read(self._errors, _SHOWN))[-_SHOWN:]
 
     def _kill(self) -> None:
-        if self._process.returncode is None or self._end is _RUNNING:
+        if self._end is _RUNNING:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()

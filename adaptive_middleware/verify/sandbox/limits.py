@@ -15,7 +15,7 @@ class Limits:
 
     `seconds` of CPU time for each process, and 4 times as much by the clock for each answer; `memory_mb` of address
     space for each process, and of resident memory for all together; `file_mb` for all files together;
-    `output_bytes` for all that is written and answered. `readable` are folders of the host that the program may read (an
+    `output_bytes` for all that is written for one answer, and that. `readable` are folders of the host that the program may read (an
     environment with pytest, say); with none of them it sees the system's programs and the standard library only.
     """
 
@@ -45,12 +45,24 @@ class Ended:
 class Session(Protocol):
     """One started sandbox with a guest in it, which answers requests in the order in which they are asked."""
 
+    def send(self, request: bytes) -> None:
+        """Ask something without waiting for the answer."""
+        ...
+
+    def receive(self, seconds: float) -> bytes | Ended:
+        """The answer to what was sent, or how the guest ended instead; `seconds` by the clock. An end is for good."""
+        ...
+
     def ask(self, request: bytes, seconds: float) -> bytes | Ended:
-        """The answer to a request, or how the guest ended instead; `seconds` by the clock. An end is for good."""
+        """Both: the answer to a request."""
         ...
 
     def finish(self, request: bytes, seconds: float) -> Ended:
         """The end of a guest that `request` makes a program; `printed` is then all that it wrote to its output."""
+        ...
+
+    def alive(self) -> bool:
+        """Whether its first process still runs."""
         ...
 
     def close(self) -> None:

@@ -48,6 +48,14 @@ class Unconfined:
     child: Child
     folder: str
 
+    def send(self, request: bytes) -> None:
+        """See `Session`."""
+        self.child.send(request)
+
+    def receive(self, seconds: float) -> bytes | Ended:
+        """See `Session`."""
+        return self.child.receive(seconds)
+
     def ask(self, request: bytes, seconds: float) -> bytes | Ended:
         """See `Session`."""
         return self.child.ask(request, seconds)
@@ -55,6 +63,10 @@ class Unconfined:
     def finish(self, request: bytes, seconds: float) -> Ended:
         """See `Session`."""
         return self.child.finish(request, seconds)
+
+    def alive(self) -> bool:
+        """See `Session`."""
+        return self.child.alive()
 
     def close(self) -> None:
         """See `Session`."""

@@ -95,7 +95,52 @@ def test_tests_can_be_run_by_a_guest_that_asks_for_the_answer() -> None:
     told = b"V" + to_bytes(({"f": 5}, {"Wrong": "ValueError"}))
     _, asked, done = frames(served(["check", "f, Wrong", "", [], ""], told))
     assert asked == b"C" + to_bytes(["names", ["Wrong", "f"]])
-    assert done == b"D" + to_bytes(("useless", ""))
+    assert done == b"D" + to_bytes(("pass", ""))
+
+
+def test_tests_in_a_fork_leave_the_guest_as_it_was() -> None:
+    told = b"V" + to_bytes(({"f": 5}, {}))
+    replies = list(frames(served(["fork check", "assert f == 5", "", [], ""], told, ["run", "f", []])))
+    assert [reply[:1] for reply in replies] == [b"+", b"C", b"D", b"E"]
+    assert replies[2] == b"D" + to_bytes(("pass", ""))
+
+
+@pytest.mark.parametrize(
+    ("code", "why"), [("import os\nos._exit(3)", "status 3"), ("os.kill(0, 24)", "in time")]
+)
+def test_tests_that_end_their_fork_are_told(code: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "kill" in code:
+        monkeypatch.setattr(os, "waitstatus_to_exitcode", lambda _: -24)
+        code = "import os\nos._exit(3)"
+    told = b"V" + to_bytes(({}, {}))
+    done = list(frames(served(["fork check", code, "", [], ""], told)))[-1]
+    kind, detail = from_bytes(done[1:])
+    assert (kind, why in detail) == ("unverified", True)
+
+
+def test_a_command_gets_its_input_and_a_copy_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, box = tmp_path / "tree", tmp_path / "box"
+    for folder in (tree, box):
+        folder.mkdir()
+    (tree / "a\nfile").write_text("x")
+    monkeypatch.chdir(box)
+    became: list[object] = []
+
+    def execute(name: str, words: list[str]) -> None:
+        became.extend([name, words, os.read(0, 9), [file.name for file in Path().iterdir()]])
+
+    monkeypatch.setattr(os, "execvp", execute)
+    served(["command", ["/bin/x", "-y"], b"typed", str(tree)])
+    assert became == ["/bin/x", ["/bin/x", "-y"], b"typed", ["a\nfile"]]
+    monkeypatch.setattr(os, "_exit", _leave)
+    with pytest.raises(SystemExit, match="97"):
+        guest._command(guest.Pipe(-1, -1), [], b"", str(tmp_path / "nowhere"))
+
+
+def _leave(status: int) -> None:
+    raise SystemExit(status)
 
 
 class Local:
@@ -139,6 +184,8 @@ def verdict(
         ("def f(x): return x", "def f(", "unverified"),
         ("def f(x): return x", "raise ValueError", "unverified"),
         ("def f(x): return x", "assert True", "useless"),
+        ("x = 1", "assert x == 1", "pass"),
+        ("x = 2", "assert x == 1", "wrong"),
         ("def f(x): return x", "def test_it():\n    assert f(1) == 1\ndef test_given(x):\n    assert 0", "pass"),
         ("def f(x): return x", "import sys\nassert f(1)\nsys.exit(0)", "pass"),
         ("def f(x): return x", "import sys\nassert f(1)\nsys.exit('bad')", "wrong"),
@@ -198,10 +245,7 @@ def test_only_entries_are_asked_for_and_prelude_names_are_the_checker_s() -> Non
 def test_an_answer_that_speaks_for_itself_cannot_replace_more_than_was_asked_for() -> None:
     forged = to_bytes(({"f": 5, "abs": 3, "check": 1, "__builtins__": 0}, {"f": "ValueError", "abs": "int"}))
     replies = iter([b"V" + forged, b"V" + to_bytes(1)])
-    assert check(lambda _: next(replies), "assert abs(-4) == 4 and f", "", [], "")[0] in {
-        "useless",
-        "unverified",
-    }
+    assert check(lambda _: next(replies), "assert abs(-4) == 4 and f", "", [], "")[0] == "pass"
     for reply in (b"", b"V", b"Vl1;", b"E" + to_bytes(1), b"E" + to_bytes(([], [], 1, 2)), b"X"):
         scripted = iter([b"V" + to_bytes(({"f": object()}, {}), lambda _: 0), reply])
         assert check(partial(next, scripted), "assert f(1) == 1", "", ["f"], "")[0] != "pass"
