@@ -75,7 +75,7 @@ class Judge:
 
         def run(answer: Session) -> Verdict:
             end = answer.finish(to_bytes(list(request)), self.limits.wall)
-            return read(end) if end.how == "ended" else _ended(end)
+            return read(end) if end.how == "ended" else ended(end)
 
         return self._session(run)
 
@@ -105,7 +105,7 @@ class Judge:
         loaded = answer.ask(to_bytes(["load", code]), self.limits.wall)
         if isinstance(loaded, Ended) or loaded[:1] == b"E":
             found, whole = (
-                _ended(loaded) if isinstance(loaded, Ended) else _raised(loaded),
+                ended(loaded) if isinstance(loaded, Ended) else _raised(loaded),
                 _released(checker),
             )
         else:
@@ -149,7 +149,8 @@ def shown(text: str) -> str:
     return "".join(letter for letter in line if letter.isprintable())[-_SHOWN:]
 
 
-def _ended(end: Ended) -> Verdict:
+def ended(end: Ended) -> Verdict:
+    """The verdict of a process that has ended: by itself it is `no_result`."""
     return verdict(_KINDS[end.how], end.detail)
 
 
@@ -174,7 +175,7 @@ def _relayed(answer: Session, checker: Session, wall: float) -> tuple[Verdict, b
         answer_left -= clock() - began
         until += clock() - began
         if isinstance(reply, Ended):
-            return _ended(reply), _released(checker)
+            return ended(reply), _released(checker)
         message = checker.ask(reply, until - clock())
     if isinstance(message, Ended):
         why = (

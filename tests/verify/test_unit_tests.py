@@ -223,7 +223,7 @@ def test_an_error_that_cannot_be_read_is_an_error() -> None:
     from adaptive_middleware.verify import judge as judging  # noqa: PLC0415 - its inner parts
 
     assert judging._raised(b"Ezzz").kind == "error"
-    assert judging._ended(Ended("broken", 1, "no")).passed is None
+    assert judging.ended(Ended("broken", 1, "no")).passed is None
 
 
 def test_a_stub_is_a_session_that_tells_one_thing() -> None:

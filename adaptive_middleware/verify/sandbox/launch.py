@@ -107,4 +107,7 @@ def interpreters() -> Sequence[str]:
 def _public(file: str) -> bool:
     """Whether a process without rights can reach a file."""
     path = Path(file)
-    return path.exists() and all(parent.stat().st_mode & 0o001 for parent in (path, *path.parents))
+    try:
+        return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))
+    except OSError:
+        return False
