@@ -22,12 +22,13 @@ def test_code_is_never_run_without_a_sandbox_unless_that_is_said() -> None:
     with pytest.raises(ConfigError, match="--unsafe-no-sandbox"):
         sandbox("none")
     assert sandbox("none", no_sandbox=True) == unsafe()
-    with pytest.raises(ConfigError, match="sandbox is 'chroot'; valid: auto, "):
+    with pytest.raises(ConfigError, match="sandbox is 'chroot'; valid: auto, monty, bwrap"):
         sandbox("chroot")
 
 
 def test_a_machine_on_which_none_works_is_told_how_to_enable_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose, "probe", lambda name: Probe(name, works=False, why="no", remedy="do this"))
+    monkeypatch.setattr(choose, "find_spec", lambda _: None)
     with pytest.raises(SandboxError, match=r"no sandbox works here, so no code is run.*bwrap: no; do this"):
         sandbox()
     monkeypatch.setattr(choose, "probe", lambda name: Probe(name, works=True))
