@@ -46,9 +46,11 @@ def fast(asked: Sequence[Task]) -> float | None:
         return cold(made, asked)
 
 
-def hostile(only: str) -> list[dict[str, object]]:
-    """Every hostile program in every tier that works here; never without a sandbox: they do what they say."""
-    tiers: list[Sandbox] = [make() for name, make in TIERS.items() if probe(name).works]
+def hostile(tier: str, only: str) -> list[dict[str, object]]:
+    """Every hostile program in every tier that works here, or in one; never without a sandbox: they do what they say."""
+    tiers: list[Sandbox] = [
+        make() for name, make in TIERS.items() if tier in {"auto", name} and probe(name).works
+    ]
     return [asdict(row) for row in rows(tiers, only)]
 
 
@@ -58,7 +60,7 @@ def main() -> int:
     parser.add_argument("--cheats", action="store_true")
     parser.add_argument("--hostile", action="store_true")
     parser.add_argument("--json", action="store_true", help="on one line")
-    parser.add_argument("--sandbox", default="auto", metavar="TIER", help="for --cheats")
+    parser.add_argument("--sandbox", default="auto", metavar="TIER", help="auto: the best, or every one")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="for --cheats: the first N tasks")
     parser.add_argument(
         "--only", default="", metavar="TEXT", help="for --hostile: programs with that in their name"
@@ -70,7 +72,7 @@ def main() -> int:
     if said.cheats == said.hostile:
         parser.error("say either --cheats or --hostile")
     try:
-        found: object = cheats(said.sandbox, said.first) if said.cheats else hostile(said.only)
+        found: object = cheats(said.sandbox, said.first) if said.cheats else hostile(said.sandbox, said.only)
     except AdaptiveError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.verify.sandbox.child import Child
-from adaptive_middleware.verify.sandbox.launch import ENVIRONMENT, FLAGS, Launch, interpreters, start
+from adaptive_middleware.verify.sandbox.launch import ENVIRONMENT, FLAGS, Launch, interpreters, limited, start
 from adaptive_middleware.verify.sandbox.limits import Limits
 from adaptive_middleware.verify.sandbox.seccomp import seccomp_filter
 
@@ -72,7 +72,11 @@ def launch(program: str, interpreter: str, limits: Limits) -> Launch:
         os.close(writer)
         descriptors.append(reader)
         command += ["--seccomp", str(reader)]
-    return Launch((*command, "--", *_limited(limits), interpreter, *FLAGS), interpreter, tuple(descriptors))
+    return Launch(
+        (*command, "--", *limited(limits), f"--nproc={limits.processes}", interpreter, *FLAGS),
+        interpreter,
+        tuple(descriptors),
+    )
 
 
 def _without_rights() -> Sequence[str]:
@@ -106,13 +110,6 @@ def _files(interpreter: str, limits: Limits) -> Iterator[str]:
         "/box",
     )
     yield from ("--remount-ro", "/")
-
-
-def _limited(limits: Limits) -> Iterator[str]:
-    yield "/usr/bin/prlimit"
-    cpu = max(1, round(limits.seconds))
-    yield from (f"--as={limits.memory_mb * 2**20}", f"--cpu={cpu}:{cpu + 1}", f"--nproc={limits.processes}")
-    yield from (f"--fsize={limits.file_mb * 2**20}", "--nofile=64", "--core=0", "--stack=16777216")
 
 
 def _found(tool: str) -> str:

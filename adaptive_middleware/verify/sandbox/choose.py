@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,9 +13,10 @@ from adaptive_middleware.verify.sandbox.bwrap import bwrap
 from adaptive_middleware.verify.sandbox.codec import to_bytes
 from adaptive_middleware.verify.sandbox.limits import Ended, Limits, Sandbox
 from adaptive_middleware.verify.sandbox.monty import monty
+from adaptive_middleware.verify.sandbox.sandlock import sandlock
 from adaptive_middleware.verify.sandbox.unsafe import unsafe
 
-TIERS: Mapping[str, Callable[[], Sandbox]] = {"bwrap": bwrap}
+TIERS: Mapping[str, Callable[[], Sandbox]] = {"bwrap": bwrap, "sandlock": sandlock}
 """Every tier that can run any program, by its name, in the order in which `auto` tries them."""
 
 _REMEDIES = {
@@ -22,18 +24,23 @@ _REMEDIES = {
         "apt install bubblewrap, or pip install 'adaptive-middleware[sandbox]'; on Ubuntu 24.04 AppArmor must allow user "
         "namespaces, and in a container its seccomp profile must"
     ),
+    "sandlock": "pip install 'adaptive-middleware[sandbox]', on Linux 6.12 or later",
 }
 
 _PROBE = """
 import os, socket
-def seen():
-    found = []
-    if os.path.exists("/etc/passwd"): found.append("files")
-    if os.getuid() == 0: found.append("root")
-    try: socket.socket().close(); found.append("network")
-    except OSError: pass
-    if len(os.environ) > 8: found.append("environment")
-    return found
+def reached(what, *arguments):
+    try:
+        what(*arguments)
+    except OSError:
+        return False
+    return True
+def seen(port):
+    tried = {
+        "files": reached(open, "/etc/passwd"), "root": os.getuid() == 0, "environment": len(os.environ) > 8,
+        "network": reached(lambda: socket.create_connection(("127.0.0.1", port), 1)),
+    }
+    return [name for name, worked in tried.items() if worked]
 """
 
 
@@ -96,8 +103,9 @@ def _reason(made: Sandbox) -> str:
     except SandboxError as error:
         return str(error)
     try:
-        loaded = session.ask(to_bytes(["load", _PROBE]), limits.wall)
-        seen = session.ask(to_bytes(["run", "seen", []]), limits.wall)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            loaded = session.ask(to_bytes(["load", _PROBE]), limits.wall)
+            seen = session.ask(to_bytes(["run", "seen", [listener.getsockname()[1]]]), limits.wall)
     finally:
         session.close()
     for answer in (loaded, seen):

@@ -111,3 +111,12 @@ def _public(file: str) -> bool:
         return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))
     except OSError:
         return False
+
+
+def limited(limits: Limits) -> tuple[str, ...]:
+    """The words of `prlimit` before a program: it has one second more of CPU time before it is killed than to notice."""
+    cpu, largest = max(1, round(limits.seconds)), limits.file_mb * 2**20
+    return (
+        "/usr/bin/prlimit", f"--as={limits.memory_mb * 2**20}", f"--cpu={cpu}:{cpu + 1}", f"--fsize={largest}",
+        "--nofile=64", "--core=0", "--stack=16777216",
+    )  # fmt: skip

@@ -22,7 +22,7 @@ def test_code_is_never_run_without_a_sandbox_unless_that_is_said() -> None:
     with pytest.raises(ConfigError, match="--unsafe-no-sandbox"):
         sandbox("none")
     assert sandbox("none", no_sandbox=True) == unsafe()
-    with pytest.raises(ConfigError, match="sandbox is 'chroot'; valid: auto, monty, bwrap"):
+    with pytest.raises(ConfigError, match="sandbox is 'chroot'; valid: auto, monty, bwrap, sandlock, none"):
         sandbox("chroot")
 
 
@@ -84,7 +84,7 @@ def test_the_command_gives_rights_away_and_shows_nothing_of_the_host(
         "--unshare-all --unshare-user --disable-userns --die-with-parent --new-session --clearenv --cap-drop ALL",
         f"--ro-bind {tmp_path} {tmp_path} --ro-bind /opt/tools /opt/tools",
         "--size 16777216 --perms 0700 --tmpfs /box --chdir /box --remount-ro /",
-        "prlimit --as=536870912 --cpu=4:5 --nproc=8 --fsize=16777216 --nofile=64 --core=0",
+        "prlimit --as=536870912 --cpu=4:5 --fsize=16777216 --nofile=64 --core=0 --stack=16777216 --nproc=8",
     ):
         assert expected in words
 
