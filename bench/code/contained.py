@@ -7,6 +7,7 @@ import os
 import resource
 import secrets
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ def _row(tier: Sandbox, user: str, name: str) -> Row:
         del os.environ["ADAPTIVE_SECRET"]
         flat = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < _FLAT
         held = verdict != "answered" or program.holds(answer)
-        nothing_left = not connected() and not _running(token)
+        nothing_left = not connected() and not _left(token)
     return Row(name, tier.name, user, verdict, verdict in program.verdicts and held and flat and nothing_left)
 
 
@@ -147,6 +148,15 @@ def _accepted(listener: socket.socket) -> bool:
         listener.accept()[0].close()
     except BlockingIOError:
         return False
+    return True
+
+
+def _left(token: str) -> bool:
+    """Whether it still runs after a moment: what was begun may not have its name yet, and what was killed still has it."""
+    for _ in range(5):
+        time.sleep(0.1)
+        if not _running(token):
+            return False
     return True
 
 

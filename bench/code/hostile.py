@@ -98,7 +98,8 @@ REACH: Mapping[str, Hostile] = {
     "secret in environments": Hostile("import glob, os\ndef attack():\n    found = 'SECRET' in str(os.environ)\n"
                                       "    for name in glob.glob('/proc/*/environ'):\n        try: found |= b'SECRET' in open(name, 'rb').read()\n"
                                       "        except OSError: pass\n    return found", holds=equals(value=False)),
-    "list processes": Hostile("import os\ndef attack(): return len([n for n in os.listdir('/proc') if n.isdigit()])", holds=at_most(3)),
+    "list processes": Hostile("import os\ndef attack(): return len([n for n in os.listdir('/proc') if n.isdigit()])",
+                              ("answered", "error"), at_most(3)),
     "write /usr and temporary files": Hostile(_TRIED + "def attack(): return [tried(open, p, 'w') for p in ('/usr/x', '/tmp/x', '/x', '/dev/x')]",
                                               holds=refused),
     "signal the parent": Hostile(_TRIED + "def attack(): return [tried(os.kill, pid, 0) for pid in (PID, os.getppid()) if pid > 1] or [1]",
@@ -108,7 +109,7 @@ REACH: Mapping[str, Hostile] = {
     "new user namespace": Hostile(_CALL + "def attack(): return [call(272, 0x10000000), call(56, 0x10000011, 0, 0, 0, 0)]", holds=refused),
     "io_uring": Hostile(_CALL + "def attack(): return call(425, 8, ctypes.create_string_buffer(256))", holds=refused),
     "devices": Hostile("import os\ndef attack(): return [n for n in os.listdir('/dev') if n.startswith(('nvidia', 'kvm', 'vd', 'sd', 'mem'))]",
-                       holds=equals([])),
+                       ("answered", "error"), equals([])),
     "typed input (TIOCSTI)": Hostile(_TRIED + "import fcntl\ndef attack(): return [tried(fcntl.ioctl, n, 0x5412, b'x') for n in range(6)]", holds=refused),
     "nice -20": Hostile(_TRIED + "def attack(): return tried(os.nice, -20)", holds=refused),
     "LD_PRELOAD": Hostile("import os, subprocess\ndef attack():\n    open('l.so', 'w').write('no')\n    os.environ['LD_PRELOAD'] = './l.so'\n"
@@ -117,7 +118,7 @@ REACH: Mapping[str, Hostile] = {
     "mount": Hostile(_CALL + "def attack(): return call(165, b'none', b'/box', b'tmpfs', 0, 0)", holds=refused),
     "daemon": Hostile("import os\ndef attack():\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n"
                       "            os.closerange(0, 64)\n            os.execv('/usr/bin/sleep', ['TOKEN', '600'])\n        os._exit(0)\n    return 'begun'"),
-    "symlink to /etc/shadow": Hostile("import os\ndef attack():\n    os.symlink('/etc/shadow', 'result.json')\n    return os.path.exists('result.json')",
-                                      holds=equals(value=False)),
+    "symlink to /etc/shadow": Hostile(_TRIED + "def attack():\n    os.symlink('/etc/shadow', 'result.json')\n"
+                                      "    return tried(lambda: open('result.json').read())", holds=refused),
 }  # fmt: skip
 """What reaches out of the sandbox."""

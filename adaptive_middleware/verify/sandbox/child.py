@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import IO
 
 from adaptive_middleware.verify.sandbox.limits import Ended, Ending, Limits
-from adaptive_middleware.verify.sandbox.memory import resident_bytes
+from adaptive_middleware.verify.sandbox.memory import end_descendants, resident_bytes
 
 _LOOK = 0.05
 _CHUNK = 2**16
@@ -186,6 +186,7 @@ class Child:
 
     def _kill(self) -> None:
         if self._end is _RUNNING:
+            end_descendants(self._process.pid)
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()

@@ -1,17 +1,31 @@
-"""The resident memory of a process and of all that it started, by `/proc`."""
+"""A process and all that it started, by `/proc`: their memory, and their end."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+_ROUNDS = 8
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 def resident_bytes(pid: int) -> int:
     """Bytes that the process `pid` and its descendants hold, shared pages counted once for each; 0 without `/proc`."""
     return sum(_resident(one) for one in _tree(pid))
+
+
+def end_descendants(pid: int) -> None:
+    """Kill what `pid` started and what that started, until nothing is left or nothing more can be done."""
+    for _ in range(_ROUNDS):
+        left = list(_tree(pid))[1:]
+        if not left:
+            return
+        for one in left:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(one, signal.SIGKILL)
 
 
 def _tree(pid: int) -> Iterator[int]:

@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from adaptive_middleware.errors import SandboxError
-from adaptive_middleware.verify.sandbox.launch import ENVIRONMENT, FLAGS, Launch, interpreters, limited, start
+from adaptive_middleware.verify.sandbox.launch import ENVIRONMENT, FLAGS, Launch, interpreters, limited
 from adaptive_middleware.verify.sandbox.limits import Limits
-from adaptive_middleware.verify.sandbox.unsafe import Unconfined
+from adaptive_middleware.verify.sandbox.unsafe import Unconfined, in_folder
 
 _CONFINE = """
 import ctypes, json, os, sys
@@ -32,10 +32,19 @@ if os.geteuid() == 0:
 libc = ctypes.CDLL(None)
 libc.prctl(4, 1, 0, 0, 0)
 libc.prctl(1, 9, 0, 0, 0)
+libc.prctl(36, 1, 0, 0, 0)
 ended = Sandbox(**given, on_exit=BranchAction.ABORT, clean_env=True, no_coredump=True).popen(command).wait()
+for _ in range(99):
+    left = [int(pid) for task in os.listdir("/proc/self/task") for pid in open(f"/proc/self/task/{task}/children").read().split()]
+    for pid in left:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+    if not left:
+        break
 os._exit(128 + ended.signal if ended.signal > 0 else 137 if ended.exit_code < 0 else ended.exit_code)
 """
-"""PR_SET_DUMPABLE, which a change of user takes away and sandlock needs; PR_SET_PDEATHSIG to SIGKILL."""
+"""PR_SET_DUMPABLE, which a change of user takes away and sandlock needs; PR_SET_PDEATHSIG to SIGKILL;
+PR_SET_CHILD_SUBREAPER, so that what the guest leaves behind comes back to this process, which then ends it."""
 _NOBODY = 65534
 
 
@@ -60,7 +69,7 @@ class sandlock:  # noqa: N801 - tiers read as words
             **confined(interpreter, limits, folder),
         }
         command = (sys.executable, "-s", "-S", "-P", "-B", "-c", _CONFINE, json.dumps(given))
-        return Unconfined(start(Launch(command, interpreter, (), {"HOME": folder}, folder), limits), folder)
+        return in_folder(Launch(command, interpreter, (), {"HOME": folder}, folder), limits)
 
 
 def confined(interpreter: str, limits: Limits, folder: str) -> dict[str, object]:
@@ -74,7 +83,6 @@ def confined(interpreter: str, limits: Limits, folder: str) -> dict[str, object]
         "workdir": folder,
         "cwd": folder,
         "max_disk": limits.file_mb * 2**20,
-        "max_memory": limits.memory_mb * 2**20,
         "max_processes": limits.processes,
         "env": {**ENVIRONMENT, "HOME": folder},
     }

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 
+from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.verify.sandbox.child import Child
 from adaptive_middleware.verify.sandbox.launch import BOOT, ENVIRONMENT, Launch, start
 from adaptive_middleware.verify.sandbox.limits import Ended, Limits
@@ -38,7 +39,16 @@ class unsafe:  # noqa: N801 - tiers read as words
         command = (sys.executable, "-s", "-S", "-P", "-B", "-c", own + BOOT)
         folder = tempfile.mkdtemp(prefix="adaptive-unsafe-")
         environment = {**ENVIRONMENT, "HOME": folder}
-        return Unconfined(start(Launch(command, sys.executable, (), environment, folder), limits), folder)
+        return in_folder(Launch(command, sys.executable, (), environment, folder), limits)
+
+
+def in_folder(launch: Launch, limits: Limits) -> Unconfined:
+    """A started guest whose folder goes with it, or goes at once where it cannot be started."""
+    try:
+        return Unconfined(start(launch, limits), launch.folder)
+    except SandboxError:
+        shutil.rmtree(launch.folder, ignore_errors=True)
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.verify.sandbox import sandlock as tier
 from adaptive_middleware.verify.sandbox.choose import probe
 from adaptive_middleware.verify.sandbox.codec import to_bytes
-from adaptive_middleware.verify.sandbox.launch import Launch, start
+from adaptive_middleware.verify.sandbox.launch import Launch
 from adaptive_middleware.verify.sandbox.limits import Ended, Limits
 from adaptive_middleware.verify.sandbox.sandlock import confined, sandlock
+from adaptive_middleware.verify.sandbox.unsafe import Unconfined, in_folder
 
 LIMITS = Limits(seconds=2, readable=("/opt/tools",))
 
@@ -25,7 +26,7 @@ def test_a_guest_sees_programs_and_a_folder_of_its_own() -> None:
     assert isinstance(readable, list)
     assert {"/usr", "/opt/python", "/opt/tools"} <= set(readable)
     assert not {"/", "/etc", "/proc", "/root", "/tmp"} & set(readable)  # noqa: S108
-    assert (given["max_disk"], given["max_memory"], given["max_processes"]) == (2**24, 2**29, 8)
+    assert (given["max_disk"], given["max_processes"]) == (2**24, 8)
     command = given["command"]
     assert isinstance(command, list)
     assert command[:3] == ["/usr/bin/prlimit", f"--as={2**29}", "--cpu=2:3"]
@@ -45,17 +46,24 @@ def test_a_process_of_ours_confines_itself_and_its_folder_is_removed(
     monkeypatch.setattr(tier, "interpreters", lambda: ["/usr/bin/python3"])
     started: list[Launch] = []
 
-    def keep(launch: Launch, limits: Limits) -> object:
+    def keep(launch: Launch, limits: Limits) -> Unconfined:
         started.append(launch)
-        return start(Launch((sys.executable, "-c", "print(1)"), sys.executable), limits)
+        return in_folder(
+            Launch((sys.executable, "-c", "print(1)"), sys.executable, folder=launch.folder), limits
+        )
 
-    monkeypatch.setattr(tier, "start", keep)
+    monkeypatch.setattr(tier, "in_folder", keep)
     session = sandlock().open(LIMITS)
     given = json.loads(started[0].command[-1])
     assert (given["path"], given["user"]) == (str(tmp_path / "site"), 65534)
     assert Path(session.folder).is_dir()
     session.close()
     assert not Path(session.folder).exists()
+    folder = tmp_path / "box"
+    folder.mkdir()
+    with pytest.raises(SandboxError):
+        in_folder(Launch(("/nowhere/python",), "/nowhere/python", folder=str(folder)), LIMITS)
+    assert not folder.exists()
 
 
 def test_sandlock_holds() -> None:
