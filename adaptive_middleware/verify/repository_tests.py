@@ -52,7 +52,6 @@ class repository_tests:  # noqa: N801 - verifiers read as words
     def verify(self, request: Request, paths: Sequence[Path]) -> list[Verdict]:  # noqa: ARG002 - the port's
         """One verdict per path; its detail is the end of what the command printed."""
         with tempfile.TemporaryDirectory(prefix="adaptive-tree-") as name:
-            File(name).chmod(0o755)  # the sandbox runs as another user
             tree = File(name) / "tree"
             shutil.copytree(self.folder, tree, symlinks=True)
             limits = Limits(
@@ -64,6 +63,7 @@ class repository_tests:  # noqa: N801 - verifiers read as words
         place = tree / self.file
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(code, "utf-8", "surrogatepass")
+        _open_to_all(tree)
         return judge.finished(("command", list(self.command), b"", str(tree)), self._read)
 
     def _read(self, end: Ended) -> Verdict:
@@ -75,3 +75,10 @@ class repository_tests:  # noqa: N801 - verifiers read as words
         if "pytest" in " ".join(self.command) and not _PASSED.search(end.printed):
             return verdict("no_result", f"no test passed: {said}")
         return verdict("pass")
+
+
+def _open_to_all(tree: File) -> None:
+    """Let everybody read the copy: the sandbox runs as another user."""
+    for place in (tree.parent, tree, *tree.rglob("*")):
+        if not place.is_symlink():
+            place.chmod(place.stat().st_mode | (0o555 if place.is_dir() else 0o444))

@@ -9,6 +9,7 @@ from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.types import Path, Request, Verdict
 from adaptive_middleware.verify.program_tests import program_tests
 from adaptive_middleware.verify.repository_tests import repository_tests
+from adaptive_middleware.verify.sandbox.choose import probe, sandbox
 from adaptive_middleware.verify.sandbox.unsafe import unsafe
 
 CASES = (("1 2\n", "3\n"), (b"4 5", b"9"))
@@ -45,6 +46,8 @@ def tree(tmp_path: File) -> File:
         "from package.code import double\ndef test_it():\n    assert double(2) == 4\n"
     )
     (tmp_path / "a\nname").write_text("a file whose name has two lines")
+    (tmp_path / "a\nname").chmod(0o600)
+    (tmp_path / "link").symlink_to("/nowhere")
     return tmp_path
 
 
@@ -68,6 +71,17 @@ def judged(tree: File, code: str) -> Verdict:
 def test_a_command_judges_in_a_copy_of_the_tree(tree: File, code: str, kind: str) -> None:
     assert judged(tree, code).kind == kind
     assert not (tree / "package" / "code.py").exists()
+
+
+def test_a_sandbox_that_runs_as_another_user_can_read_the_copy(tree: File) -> None:
+    if not probe("bwrap").works:
+        pytest.skip(f"bubblewrap does not work here: {probe('bwrap').why}")
+    tree.chmod(0o700)
+    command = ("/bin/sh", "-c", "cat x.py a*name && test ! -w /usr && touch new")
+    checks = repository_tests(str(tree), "x.py", command, where=sandbox("bwrap"))
+    found = checks.verify(Request("?"), [Path(("x = 1",))])[0]
+    assert found.kind == "pass", found
+    assert not (tree / "new").exists()
 
 
 def test_other_commands_are_judged_by_their_status(tree: File) -> None:
