@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast, get_args
 
 from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.types import Verdict
@@ -32,7 +32,7 @@ _KINDS: dict[Ending, VerdictKind] = {
     "ended": "no_result", "timeout": "timeout", "memory": "memory", "output_limit": "output_limit",
     "crashed": "crashed", "broken": "unverified",
 }  # fmt: skip
-_SHOWN = 400
+_SHOWN, _LONGEST = 400, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +157,32 @@ def ended(end: Ended) -> Verdict:
 def _raised(reply: bytes) -> Verdict:
     """The verdict of an error that was told by the answer's process."""
     try:
-        builtin, own, message, line = from_bytes(reply[1:])
+        builtin, own, message, line = _short(reply)
     except (Garbled, ValueError, TypeError):
         return verdict("error", "an error that cannot be read")
     where = f" (line {line})" if line else ""
     return verdict("memory" if builtin == "MemoryError" else "error", f"{own}: {message}{where}")
+
+
+def _done(reply: bytes) -> Verdict:
+    """The verdict that was told by the process of the tests, which may be hostile too."""
+    try:
+        kind, detail = _short(reply)
+    except (Garbled, ValueError, TypeError):
+        kind, detail = "unverified", "the tests told a verdict that cannot be read"
+    if kind == "useless":
+        return verdict("unverified", "the tests ask nothing of the answer: they are useless")
+    known = cast("VerdictKind", kind) if kind in get_args(VerdictKind) else "unverified"
+    return verdict(known, str(detail))
+
+
+def _short(reply: bytes) -> Sequence[object]:
+    """What a short frame tells. A long one is not read here: it may be made to be slow to read."""
+    value = from_bytes(reply[1:_LONGEST])
+    if not isinstance(value, tuple) or not all(isinstance(part, (str, int)) for part in value):
+        what = "neither text nor numbers"
+        raise Garbled(what)
+    return value
 
 
 def _relayed(answer: Session, checker: Session, wall: float) -> tuple[Verdict, bool]:
@@ -184,10 +205,7 @@ def _relayed(answer: Session, checker: Session, wall: float) -> tuple[Verdict, b
             else f"the tests ended ({message.detail})"
         )
         return verdict("unverified", why), False
-    kind, detail = from_bytes(message[1:])
-    if kind == "useless":
-        return verdict("unverified", "the tests ask nothing of the answer: they are useless"), True
-    return verdict(kind, detail), True
+    return _done(message), True
 
 
 def _released(checker: Session) -> bool:

@@ -12,6 +12,7 @@ from adaptive_middleware.verify.answer_code import code_of
 from adaptive_middleware.verify.judge import Asserts, Judge, shown
 from adaptive_middleware.verify.sandbox.bwrap import bwrap
 from adaptive_middleware.verify.sandbox.choose import probe
+from adaptive_middleware.verify.sandbox.codec import to_bytes
 from adaptive_middleware.verify.sandbox.limits import Ended, Limits, Sandbox, Session
 from adaptive_middleware.verify.sandbox.unsafe import unsafe
 from adaptive_middleware.verify.sandbox.warm import warm
@@ -222,7 +223,12 @@ def test_what_ran_out_of_time_on_a_busy_machine_is_run_once_more(monkeypatch: py
 def test_an_error_that_cannot_be_read_is_an_error() -> None:
     from adaptive_middleware.verify import judge as judging  # noqa: PLC0415 - its inner parts
 
-    assert judging._raised(b"Ezzz").kind == "error"
+    collisions = to_bytes(dict.fromkeys(range(0, 2000 * (2**61 - 1), 2**61 - 1)))
+    for told in (b"zzz", collisions, to_bytes(1), to_bytes((1, 2)), to_bytes((["x"], "x", "x", 1))):
+        assert judging._raised(b"E" + told).kind == "error"
+        assert judging._done(b"D" + told).kind == "unverified"
+    assert judging._done(b"D" + to_bytes(("perfect", "said the tests"))).kind == "unverified"
+    assert judging._done(b"D" + to_bytes(("wrong", "x"))) == Verdict(passed=False, detail="x", kind="wrong")
     assert judging.ended(Ended("broken", 1, "no")).passed is None
 
 

@@ -15,6 +15,8 @@ def _adaptive_plain(value, depth):
         return True
     if depth == 0 or kind not in (list, tuple, set, frozenset, dict):
         return False
+    if kind not in (list, tuple) and len(value) > 1000:
+        return False
     if kind is dict:
         for key in value:
             if not _adaptive_plain(key, depth - 1) or not _adaptive_plain(value[key], depth - 1):
@@ -25,9 +27,12 @@ def _adaptive_plain(value, depth):
             return False
     return True
 """
-"""Run in Monty: it hands other values out as text, which would then be taken for the answer."""
+"""Run in Monty: it hands other values out as text, which would then be taken for the answer. Large sets and dicts, whose
+keys may be made to collide, are not built out here."""
 
 _TOLD = "_adaptive_got = {what}\n[_adaptive_got] if _adaptive_plain(_adaptive_got, 60) else None"
+
+_LOAD, _LONGEST = b"l2;" + to_bytes("load"), 2**14
 
 
 class Elsewhere(Exception):
@@ -51,6 +56,8 @@ class Interpreter:
         """The reply of a guest. Raises `Elsewhere`."""
         from pydantic_monty import MontyError  # noqa: PLC0415 - an extra
 
+        if len(request) > _LONGEST and not request.startswith(_LOAD):
+            raise Elsewhere(len(request))
         try:
             what, *arguments = from_bytes(request, Function)
             known: dict[str, Callable[..., object]] = {

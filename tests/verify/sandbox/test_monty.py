@@ -88,6 +88,7 @@ def fast(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         ("def f(x):\n    return x", "assert f(1) == 2", "wrong", True),
         ("def f(x):\n    return f", "assert f(1)(1) is not None", "pass", False),
         ("def f(x):\n    return range(x)", "assert f(3) == range(3)", "pass", False),
+        ("def f(x):\n    return set(range(x))", "assert f(2000) == set(range(2000))", "pass", False),
         ("def f(x):\n    return 1 / 0", "assert f(1) == 2", "error", False),
         ("class E(Exception):\n    pass\ndef f(x):\n    return x", "assert f(1) == 1", "pass", False),
         ("class C:\n    def __init__(self):\n        self.x = 4\n    def g(self):\n        return 5", "assert C().g() == 5", "pass", False),
@@ -151,7 +152,12 @@ def test_monty_that_is_not_installed_is_a_clear_error(monkeypatch: pytest.Monkey
 def test_names_that_are_no_names_are_not_asked_for(fast: monty) -> None:
     fast.open(LIMITS).close()
     interpreter = Interpreter(fast._worker(LIMITS))
-    for request in (["names", ["__import__('os')"]], ["load", "class"], ["attribute", 1, "x"]):
+    for request in (
+        ["names", ["__import__('os')"]],
+        ["load", "class"],
+        ["attribute", 1, "x"],
+        ["call", "x" * 2**15],
+    ):
         with pytest.raises(Elsewhere):
             interpreter.answer(to_bytes(request))
     with pytest.raises(Unsupported):
