@@ -14,6 +14,7 @@
     │   ├── ScorerTimeout      it did not answer within its share of the call's time
     │   └── Unscorable         it cannot score this, however often it is asked
     ├── NotAnswerable          a process reward model cannot answer this question, or not about this state
+    ├── SandboxError           code cannot be run in a sandbox here: which tiers were tried, and how to enable one
     └── BudgetError            a limit was reached
         ├── DeadlineExceeded   no time left
         └── TokensExceeded     no tokens left
@@ -86,6 +87,10 @@ class Unscorable(ScorerError):
 
 class NotAnswerable(AdaptiveError):
     """A process reward model cannot answer this question, or not about this state."""
+
+
+class SandboxError(AdaptiveError):
+    """Code cannot be run in a sandbox here."""
 
 
 class BudgetError(AdaptiveError):

@@ -96,7 +96,7 @@ class Middleware:
 
         config, old = load(source), self._now
         kept = old.prm is not None and old.prm == config.settings.prm
-        plan = config.build(old.worker.scorer if kept else None)
+        plan = config.build(scorer=old.worker.scorer if kept else None)
         plan = plan if arranged is None else arranged(plan)
         worker = old.worker.with_verifier(plan.verifier) if kept else Worker(plan.scorer, plan.verifier)
         self._take_on(plan, worker)

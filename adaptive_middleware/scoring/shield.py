@@ -47,7 +47,9 @@ class Shield:
             raise
         except Exception as error:
             late = isinstance(error, (TimeoutError, ScorerError)) and ends.left() == 0
-            raised = ScorerTimeout(f"no score within {given:.2f} s: {str(error) or 'it hangs'}") if late else error
+            raised = (
+                ScorerTimeout(f"no score within {given:.2f} s: {str(error) or 'it hangs'}") if late else error
+            )
             if not late or given >= _TELLING:
                 self._failed(raised)
             raise raised from error

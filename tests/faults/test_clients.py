@@ -134,7 +134,7 @@ async def test_f19_ten_thousand_cancelled_samples_leave_the_connections_whole() 
             answers = await asyncio.gather(*(read(good) for _ in range(12)))
             assert answers == ["7"] * 12
             await asyncio.to_thread(eventually, lambda: upstream.open == 0)
-            assert len(asyncio.all_tasks()) == before[1]
+            assert len(asyncio.all_tasks()) <= before[1]
             assert descriptors() <= before[0] + 2
 
 
