@@ -225,11 +225,10 @@ class Decision:
 class Outcome:
     """The result of one call: the chosen path, all that was considered, and why.
 
-    `rule` names the configured policy that applied and `strategy` what ran; `degraded` lists the causes for which the call got less
-    than it asked for; `failed` are samples that ended in an error, `dropped` answers that were begun and not finished. `shown_from` is
-    the number of steps read before the answer was shown while it was written; None where it was returned whole. `rung` names the effort
-    that the answer was drawn with. `abstained` says why the tool calls of `choice` were withheld (`chosen` then says so in words, and
-    calls nothing), or why no answer is returned. `id` names the call where somebody observes it (see `ports.Observer`).
+    `rule` names the configured policy that applied and `strategy` what ran; `degraded` lists the causes for which the call got less than it asked
+    for; `failed` are samples that ended in an error, `dropped` answers that were begun and not finished. `shown_from` is the number of steps
+    read before the answer was shown while it was written (None: it was returned whole), `rung` the effort that it was drawn with. `abstained` says why the tool
+    calls of `choice` were withheld (`chosen` then says so, and calls nothing), or why no answer is returned. `id` names the call for `ports.Observer`.
     """
 
     chosen: Path
