@@ -11,6 +11,8 @@
     │   ├── NotStreaming       answers cannot be read step by step here
     │   └── NotContinuing      answers cannot be continued from a prefix here
     ├── ScorerError            the process reward model failed or broke its contract
+    ├── TraceError             a trace store cannot be used
+    │   └── UnknownCall        no call of that id is kept
     └── BudgetError            a limit was reached
         ├── DeadlineExceeded   no time left
         └── TokensExceeded     no tokens left
@@ -71,6 +73,14 @@ class NotContinuing(SamplerError):
 
 class ScorerError(AdaptiveError):
     """The process reward model failed or broke its contract."""
+
+
+class TraceError(AdaptiveError):
+    """A trace store cannot be used."""
+
+
+class UnknownCall(TraceError):
+    """No call of that id is kept."""
 
 
 class BudgetError(AdaptiveError):
