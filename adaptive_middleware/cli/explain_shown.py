@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from adaptive_middleware.cli.safe import line, lines, unicode_is_shown
+from adaptive_middleware.cli.safe import unicode_is_shown
+from adaptive_middleware.legible import line, lines
 from adaptive_middleware.trace.beliefs import picture
 
 _PAPER = 110

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from adaptive_middleware.cli.safe import line
+from adaptive_middleware.legible import line
 from adaptive_middleware.trace.explain import moment
 from adaptive_middleware.trace.reading import SHORT, Kept
 
