@@ -13,6 +13,7 @@ from adaptive_middleware.deadline import Deadline
 from adaptive_middleware.effects import Flow, Strategy
 from adaptive_middleware.engine import arun, run
 from adaptive_middleware.live import astream, stream
+from adaptive_middleware.observing import Observed
 from adaptive_middleware.open_answers import aowned, owned
 from adaptive_middleware.parts import Parts
 from adaptive_middleware.ports import (
@@ -128,6 +129,14 @@ class Middleware:
     def rule(self, request: Request) -> Rule:
         """The rule that applies to `request`."""
         return self._now.rule(request)
+
+    def feedback(self, call_id: str, *, correct: bool | None) -> None:
+        """Say whether the answer of a call was right (None: not known any more); `call_id` is the report's `id`.
+
+        It is on the disk when this returns, so it blocks: from an event loop, call it by `asyncio.to_thread`. Raises
+        `UnknownCall` for a call that is not kept, `TraceError` where none are.
+        """
+        (self._now.observed or Observed(())).feedback(call_id, correct=correct)
 
     def run(
         self,
