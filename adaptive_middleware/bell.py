@@ -1,10 +1,14 @@
-"""A bell: one waits until another thread rings, on a thread or on an event loop."""
+"""Other threads, waited for without blocking an event loop: a bell that they ring, and work that they do."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Bell:
@@ -42,6 +46,18 @@ class Bell:
             self._loop = self._waiting = None
             waiting.cancel()
         self._rung.clear()
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """What `work` returns, done by another thread; a cancelled caller still waits until it is done."""
+    doing = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait((doing,))
+        if not doing.cancelled():
+            doing.exception()
+        raise
 
 
 def _wake(waiting: asyncio.Future[None]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from adaptive_middleware.types import Candidate, Estimate, Outcome
 
 
@@ -13,10 +15,12 @@ def report(outcome: Outcome) -> dict[str, object] | None:
     tokens, estimated from the samples drawn. `dropped` are answers that were begun and not finished, `shown_from`
     the number of steps read before the answer was shown while it was written (None: it was not), `rung` the effort
     that it was drawn with. `abstained` says why tool calls were withheld (None: they were not); `chosen`, `p` and
-    `lower` are then those of the withheld answer. `rejected` says why a candidate failed verification.
+    `lower` are then those of the withheld answer. `budget` is what the call took of each budget, dollars as micro-dollars.
+    `rejected` says why a candidate failed verification.
     """
     unscored = outcome.choice is None or outcome.choice.probability is None
-    if outcome.limit == 1 and unscored and not outcome.degraded and outcome.abstained is None:
+    told = outcome.degraded or outcome.budget or outcome.abstained is not None
+    if outcome.limit == 1 and unscored and not told:
         return None
     return {
         "rule": outcome.rule,
@@ -27,8 +31,7 @@ def report(outcome: Outcome) -> dict[str, object] | None:
         "rung": outcome.rung,
         "abstained": outcome.abstained,
         "shown_from": outcome.shown_from,
-        "samples": len(outcome.considered) + len(outcome.dropped) + len(outcome.failed),
-        "max_samples": outcome.limit,
+        **_counted(outcome),
         "decisions": [
             {"more": decision.more, "because": decision.because, "numbers": dict(decision.numbers)}
             for decision in outcome.decisions
@@ -37,6 +40,7 @@ def report(outcome: Outcome) -> dict[str, object] | None:
         "dropped": [_dropped(candidate) for candidate in outcome.dropped],
         "usage": _usage(outcome),
         "fixed_n": {"n": outcome.limit, "completion_tokens": fixed_cost(outcome)},
+        "budget": [asdict(spent) for spent in outcome.budget],
         "degraded": list(outcome.degraded),
     }
 
@@ -53,6 +57,11 @@ def _selected(outcome: Outcome) -> dict[str, object]:
         "selected_by": choice.how,
         "tied": choice.tied,
     }
+
+
+def _counted(outcome: Outcome) -> dict[str, object]:
+    samples = len(outcome.considered) + len(outcome.dropped) + len(outcome.failed)
+    return {"samples": samples, "max_samples": outcome.limit}
 
 
 def fixed_cost(outcome: Outcome) -> int:

@@ -1,6 +1,6 @@
 """The nouns: every value that crosses a floor of the house, frozen and with slots.
 
-Nothing here calls anything; the module imports the standard library only.
+Nothing here calls anything; the module imports the standard library and `spent` only.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import fsum
+
+from adaptive_middleware.spent import Spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,7 @@ class Outcome:
     it asked for (empty when all went well); `failed` are samples that ended in an error, `dropped` answers that
     were begun and not finished. `shown_from` is the number of steps that were read before the answer was shown
     while it was written; None where it was returned whole. `rung` names the effort that the answer was drawn with.
+    `budget` is what it took of each budget that it was counted in.
     `abstained` says why the tool calls of `choice` were withheld: `chosen` then says so in words, and calls nothing.
     """
 
@@ -242,3 +245,4 @@ class Outcome:
     shown_from: int | None = None
     rung: str | None = None
     abstained: str | None = None
+    budget: tuple[Spent, ...] = ()

@@ -12,19 +12,20 @@ from adaptive_middleware.budget.memory import MemoryStore
 from adaptive_middleware.budget.prices import PriceOf, unpriced
 from adaptive_middleware.budget.store import Ask, Balance, BudgetStore, Grant, Settlement
 from adaptive_middleware.budget.waiting import Rooms, Ticket
-from adaptive_middleware.errors import BudgetUnavailable
+from adaptive_middleware.errors import BudgetUnavailable, ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
     """What is assumed of a call that does not say it itself.
 
-    An answer has `answer_tokens` at most where the request names no limit, scoring one set of paths takes `prm_ms`
+    An answer has `answer_tokens` at most where the request names no limit, a prompt never more than `prompt_tokens`, scoring one set of paths takes `prm_ms`
     at most, a waiter without a deadline waits `wait_seconds`, and a hold stays open for `lease_seconds` at most, or
     until a minute past the call's deadline.
     """
 
     answer_tokens: int = 4096
+    prompt_tokens: int = 200_000
     prm_ms: int = 10_000
     wait_seconds: float = 30.0
     lease_seconds: float = 600.0
@@ -34,8 +35,9 @@ class Assumed:
 class Ledger:
     """The caps that hold for all calls, and the one place where they are counted; usable from any thread.
 
-    Nobody overtakes: where somebody waits for an account, newcomers have to wait or be refused, too. A
-    settlement that the store cannot take is kept, and made before the next reservation.
+    A waiter is refused at once when too much is spent for good. Nobody overtakes: where somebody waits for an account, newcomers have to wait or be refused, too. A
+    settlement that the store cannot take is kept, and made before the next reservation. Raises `ConfigError` for two
+    caps of one unit, scope and window.
     """
 
     caps: tuple[Cap, ...]
@@ -46,6 +48,12 @@ class Ledger:
     _rooms: Rooms = field(default_factory=Rooms, init=False)
     _unsettled: list[Settlement] = field(default_factory=list, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def __post_init__(self) -> None:
+        names = [cap.name for cap in self.caps]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            message = f"the budget '{twice}' is given twice; keep one of them"
+            raise ConfigError(message)
 
     def reserve(self, ask: Ask) -> Grant:
         """Take as many of the holds as there is room for, none where others wait; or `BudgetUnavailable`."""
@@ -77,9 +85,9 @@ class Ledger:
     def leave(self, ticket: Ticket) -> None:
         """Stop waiting; a grant that was handed over meanwhile is given back."""
         with self._lock:
-            self._rooms.leave(ticket)
             grant, ticket.grant = ticket.grant, None
-            self._serve(ticket.room)
+            if self._rooms.leave(ticket):
+                self._serve(ticket.room)
         if grant is not None:
             self.release(grant.holds, ticket.ask)
 
@@ -124,21 +132,32 @@ class Ledger:
     def _serve(self, room: str) -> None:
         """Hand what is free to who is first, until it is not enough; called with the lock held."""
         while (ticket := self._rooms.first(room)) is not None:
-            try:
-                grant = self.store.reserve(ticket.ask)
-            except BudgetUnavailable as error:
-                ticket.error = error
-                self._rooms.served(ticket)
+            moved = self._answer(ticket)
+            if moved == room:
+                return
+            self._rooms.served(ticket)
+            if moved is None:
+                ticket.bell.ring()
             else:
-                if not grant.holds and grant.short == room:
-                    return
-                self._rooms.served(ticket)
-                if grant.holds:
-                    ticket.grant = grant
-                elif grant.short is not None:
-                    ticket.room = grant.short
-                    self._rooms.join(ticket)
-                    continue
-            ticket.bell.ring()
+                ticket.room = moved
+                self._rooms.join(ticket)
+                self._serve(moved)
             if self.store.shared and (following := self._rooms.first(room)) is not None:
                 following.bell.ring()
+
+    def _answer(self, ticket: Ticket) -> str | None:
+        """Answer a ticket if that is possible now, else say for which account it has to wait."""
+        try:
+            grant = self.store.reserve(ticket.ask)
+            if not grant.holds and grant.short is not None:
+                ticket.hopeless = self._hopeless(ticket.ask, grant.short)
+                return None if ticket.hopeless else grant.short
+            ticket.grant = grant
+        except BudgetUnavailable as error:
+            ticket.error = error
+        return None
+
+    def _hopeless(self, ask: Ask, short: str) -> bool:
+        """Whether there is not enough left even when all that is held is given back."""
+        (known,) = self.store.balances([short])
+        return any(line.account == short and known.settled + line.each > line.limit for line in ask.lines)

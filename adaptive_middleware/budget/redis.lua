@@ -61,7 +61,7 @@ local function reserve()
   for i = 1, most > 0 and lines or 0 do
     local account = account_of(ARGV[5 * i])
     add(account, 'held', most * tonumber(ARGV[5 * i + 2]))
-    redis.call('EXPIREAT', account, ARGV[5 * i + 4])
+    redis.call('EXPIRE', account, ARGV[5 * i + 4])
   end
   return {most, short}
 end

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from adaptive_middleware.budget.store import Ask, Balance, Grant, Settlement
+from adaptive_middleware.budget.store import Ask, Balance, Grant, Line, Settlement
 from adaptive_middleware.errors import BudgetUnavailable, ConfigError
 
 HEALED_KEPT = 86_400
@@ -51,7 +52,7 @@ class RedisStore:
         lines = [
             value
             for line in ask.lines
-            for value in (line.account, line.limit, line.each, line.floor, int(line.expires))
+            for value in (line.account, line.limit, line.each, line.floor, _seconds(line))
         ]
         taken, short = self._run("reserve", f"{ask.lease:.6f}", len(ask.lines), *lines, *ask.holds)
         return Grant(ask.holds[: int(taken)], short.decode() or None)
@@ -82,3 +83,8 @@ class RedisStore:
         except self._failed as error:
             message = f"the budgets' Redis cannot be used: {error}; check that it runs and can be reached"
             raise BudgetUnavailable(message) from error
+
+
+def _seconds(line: Line) -> int:
+    """For how long an account is kept from now on; two days at least, so that no clock of a client deletes one."""
+    return max(int(line.expires - time.time()), 2 * HEALED_KEPT)

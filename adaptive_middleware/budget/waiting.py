@@ -13,7 +13,10 @@ from adaptive_middleware.errors import BudgetUnavailable
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """A wish that waits: `bell` rings once `grant` or `error` is there, or when it is first in its `room`."""
+    """A wish that waits: `bell` rings once it has an answer, or when it is first in its `room`.
+
+    The answer is `grant`, the `error` of the store, or `hopeless`: too much is spent for good.
+    """
 
     ask: Ask
     tenant: str | None
@@ -21,6 +24,7 @@ class Ticket:
     bell: Bell = field(default_factory=Bell)
     grant: Grant | None = None
     error: BudgetUnavailable | None = None
+    hopeless: bool = False
 
 
 @dataclass(slots=True)
@@ -46,17 +50,18 @@ class Rooms:
         if ticket.tenant in room:
             room.move_to_end(ticket.tenant)
 
-    def leave(self, ticket: Ticket) -> None:
-        """Take a ticket out, wherever it stands; nothing happens when it is not there."""
+    def leave(self, ticket: Ticket) -> bool:
+        """Take a ticket out, wherever it stands; False when it is not there."""
         room = self._rooms.get(ticket.room, OrderedDict())
         queue = room.get(ticket.tenant, deque())
         if ticket not in queue:
-            return
+            return False
         queue.remove(ticket)
         if not queue:
             del room[ticket.tenant]
         if not room:
             del self._rooms[ticket.room]
+        return True
 
     def busy(self, accounts: Iterable[str]) -> str | None:
         """The first of the accounts that somebody waits for."""

@@ -1,45 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from adaptive_middleware.budget.caps import Cap
 from adaptive_middleware.budget.ledger import Ledger
-from adaptive_middleware.budget.memory import MemoryStore
 from adaptive_middleware.budget.sqlite import SqliteStore
-from adaptive_middleware.budget.store import Ask, Balance, Grant, Settlement
+from adaptive_middleware.budget.store import Ask, Grant
 from adaptive_middleware.errors import BudgetUnavailable
 from tests.budget.asks import ask, line, numbers, spent
+from tests.budget.failing import Failing
 
 CAPS = (Cap("tokens", 100),)
-
-
-class Failing:
-    """A memory store that fails while `down`."""
-
-    waits = shared = False
-
-    def __init__(self) -> None:
-        self.inner, self.down = MemoryStore(), False
-
-    def _up(self) -> MemoryStore:
-        if self.down:
-            message = "the disk is full"
-            raise BudgetUnavailable(message)
-        return self.inner
-
-    def reserve(self, wish: Ask) -> Grant:
-        return self._up().reserve(wish)
-
-    def settle(self, settlements: Sequence[Settlement]) -> None:
-        self._up().settle(settlements)
-
-    def balances(self, accounts: Sequence[str]) -> list[Balance]:
-        return self._up().balances(accounts)
-
-    def heal(self) -> int:
-        return self._up().heal()
 
 
 def full() -> Ledger:
