@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from adaptive_middleware.bell import Bell, in_thread
 from adaptive_middleware.types import Outcome, Path, Request, StepScores, Verdict
 
 T_co = TypeVar("T_co", covariant=True)
@@ -98,6 +99,40 @@ class Verify(Effect[Sequence[Verdict]]):
 
     request: Request
     paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Consult(Effect[T_co]):
+    """Call `work`, which may wait for a disk or a network: an event loop hands it to a thread.
+
+    `work` runs to its end, also when the call is cancelled meanwhile.
+    """
+
+    work: Callable[[], T_co]
+
+    def outside(self) -> T_co:
+        """The answer, by the thread that asks."""
+        return self.work()
+
+    async def outside_async(self) -> T_co:
+        """The answer, by another thread."""
+        return await in_thread(self.work)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Effect[None]):
+    """Wait until `bell` rings, at most `seconds`."""
+
+    bell: Bell
+    seconds: float
+
+    def outside(self) -> None:
+        """Wait, and the thread with it."""
+        self.bell.wait(self.seconds)
+
+    async def outside_async(self) -> None:
+        """Wait, while the event loop goes on."""
+        await self.bell.wait_async(self.seconds)
 
 
 Flow: TypeAlias = Generator[Effect[Any], Any, T]

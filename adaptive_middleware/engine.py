@@ -13,11 +13,13 @@ from typing import Any, TypeVar
 from adaptive_middleware.effects import (
     Advance,
     Begin,
+    Consult,
     Drop,
     Effect,
     Extend,
     Flow,
     Follow,
+    Pause,
     Sample,
     Score,
     Verify,
@@ -71,20 +73,26 @@ def answered(effect: Effect[Any], ports: Ports) -> object:
     match effect:
         case Sample(request, n):
             return ports.sampler.sample(request, n)
-        case Score(request, paths):
-            if ports.scorer is None:
-                raise ScorerError(_NO_SCORER)
-            return checked_scores(paths, ports.scorer.score(request, paths))
-        case Verify(request, paths):
-            if ports.verifier is None:
-                return [Verdict(None, "no verifier")] * len(paths)
-            return ports.verifier.verify(request, paths)
+        case Score() | Verify():
+            return _judged(effect, ports)
         case Begin() | Advance() | Follow() | Drop():
             return _stream(effect, streaming(ports.streamer))
         case Extend(request, paths, fanout):
             longer = continuing(ports.extender).extend(request, paths, fanout)
             return at_most(len(paths) * fanout, longer)
+        case Consult() | Pause():
+            return effect.outside()
     raise TypeError(_UNKNOWN.format(effect=effect))
+
+
+def _judged(effect: Score | Verify, ports: Ports) -> object:
+    request, paths = effect.request, effect.paths
+    if isinstance(effect, Verify):
+        unsure = [Verdict(None, "no verifier")] * len(paths)
+        return unsure if ports.verifier is None else ports.verifier.verify(request, paths)
+    if ports.scorer is None:
+        raise ScorerError(_NO_SCORER)
+    return checked_scores(paths, ports.scorer.score(request, paths))
 
 
 def _stream(effect: Begin | Advance | Follow | Drop, streamer: Streamer) -> object:
@@ -112,6 +120,8 @@ async def aanswered(effect: Effect[Any], ports: AsyncPorts) -> object:
         ):
             async with in_time(request, type(effect).__name__):
                 return await _aanswer(effect, ports)
+        case Consult() | Pause():
+            return await effect.outside_async()
     return await _aanswer(effect, ports)
 
 
@@ -151,7 +161,8 @@ async def _astream(effect: Begin | Advance | Follow | Drop, streamer: AsyncStrea
 
 _NO_SCORER = "a strategy asked for scores, but there is no scorer: set `prm` in the configuration"
 _UNKNOWN = (
-    "unknown effect {effect!r}: drivers answer Sample, Score, Verify, Begin, Advance, Follow, Extend and Drop"
+    "unknown effect {effect!r}: drivers answer Sample, Score, Verify, Begin, Advance, Follow, Extend, Drop, "
+    "Consult and Pause"
 )
 _Streams = TypeVar("_Streams", Streamer, AsyncStreamer)
 _Extends = TypeVar("_Extends", Extender, AsyncExtender)

@@ -19,7 +19,11 @@
     │   └── UnknownCall        no call of that id is kept
     └── BudgetError            a limit was reached
         ├── DeadlineExceeded   no time left
-        └── TokensExceeded     no tokens left
+        ├── TokensExceeded     no tokens left
+        ├── BudgetExhausted    a budget that calls share has no room for this one
+        ├── PriceUnknown       a budget in dollars, and nobody knows what this model costs
+        ├── UsageRefused       a usage or price that cannot be true
+        └── BudgetUnavailable  the store of the budgets cannot be read or written
 
 Errors of the wrapped model itself are never wrapped: the caller sees the framework's own exception.
 Messages say what is wrong (with the value), where, and what to do next.
@@ -113,3 +117,19 @@ class DeadlineExceeded(BudgetError):
 
 class TokensExceeded(BudgetError):
     """No tokens are left."""
+
+
+class BudgetExhausted(BudgetError):
+    """A budget that calls share has no room for this one."""
+
+
+class PriceUnknown(BudgetError):
+    """A budget in dollars applies, and nobody knows what this model costs."""
+
+
+class UsageRefused(BudgetError):
+    """A usage or a price that cannot be true: negative, not finite or absurd."""
+
+
+class BudgetUnavailable(BudgetError):
+    """The store of the budgets cannot be read or written; calls are refused rather than not counted."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from adaptive_middleware.types import Candidate, Estimate, Outcome
 
 
@@ -13,11 +15,10 @@ def report(outcome: Outcome) -> dict[str, object] | None:
     tokens, estimated from the samples drawn. `dropped` are answers that were begun and not finished, `shown_from`
     the number of steps read before the answer was shown while it was written (None: it was not), `rung` the effort
     that it was drawn with. `abstained` says why tool calls or failed answers were withheld (None: they were not); `chosen`, `p` and
-    `lower` are then those of the withheld answer. `rejected` says why a candidate failed verification. `id` names
-    the call where somebody observes it (None: nobody does).
+    `lower` are then those of the withheld answer. `budget` is what the call took of each budget, dollars as micro-dollars.
+    `rejected` says why a candidate failed verification. `id` names the call where somebody observes it (None: nobody does).
     """
-    unscored = outcome.choice is None or outcome.choice.probability is None
-    if outcome.limit == 1 and unscored and not outcome.degraded and outcome.abstained is None:
+    if _plain(outcome):
         return None
     return {
         "id": outcome.id,
@@ -29,8 +30,7 @@ def report(outcome: Outcome) -> dict[str, object] | None:
         "rung": outcome.rung,
         "abstained": outcome.abstained,
         "shown_from": outcome.shown_from,
-        "samples": len(outcome.considered) + len(outcome.dropped) + len(outcome.failed),
-        "max_samples": outcome.limit,
+        **_counted(outcome),
         "decisions": [
             {"more": decision.more, "because": decision.because, "numbers": dict(decision.numbers)}
             for decision in outcome.decisions
@@ -39,8 +39,16 @@ def report(outcome: Outcome) -> dict[str, object] | None:
         "dropped": [_dropped(candidate) for candidate in outcome.dropped],
         "usage": _usage(outcome),
         "fixed_n": {"n": outcome.limit, "completion_tokens": fixed_cost(outcome)},
+        "budget": [asdict(spent) for spent in outcome.budget],
         "degraded": list(outcome.degraded),
     }
+
+
+def _plain(outcome: Outcome) -> bool:
+    """Whether the call was one plain call, of which there is nothing to tell."""
+    unscored = outcome.choice is None or outcome.choice.probability is None
+    told = outcome.degraded or outcome.budget or outcome.abstained is not None
+    return outcome.limit == 1 and unscored and not told
 
 
 def _selected(outcome: Outcome) -> dict[str, object]:
@@ -55,6 +63,11 @@ def _selected(outcome: Outcome) -> dict[str, object]:
         "selected_by": choice.how,
         "tied": choice.tied,
     }
+
+
+def _counted(outcome: Outcome) -> dict[str, object]:
+    samples = len(outcome.considered) + len(outcome.dropped) + len(outcome.failed)
+    return {"samples": samples, "max_samples": outcome.limit}
 
 
 def fixed_cost(outcome: Outcome) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from adaptive_middleware.budget.ledger import Ledger
 from adaptive_middleware.effects import Strategy
 from adaptive_middleware.steps import Boundary
 from adaptive_middleware.strategies.pass_through import pass_through
@@ -23,7 +24,8 @@ class Rule:
 
     `seconds` is wall-clock time from the start of the call, `tokens` counts completion tokens of all
     samples; None means no limit. `boundary` says where a step of a streamed answer ends. Calls of `tools` that
-    miss their target are withheld, where their rule says so; `strategies.careful` draws for them.
+    miss their target are withheld, where their rule says so; `strategies.careful` draws for them. `budget` counts what
+    the calls of all rules with the same ledger cost together.
     """
 
     name: str
@@ -33,9 +35,10 @@ class Rule:
     tokens: int | None = None
     boundary: Boundary = "auto"
     tools: tuple[ToolRule, ...] = ()
+    budget: Ledger | None = None
 
     @property
     def passes_through(self) -> bool:
         """Whether this rule leaves calls exactly as they are."""
-        unlimited = self.seconds is None and self.tokens is None
+        unlimited = self.seconds is None and self.tokens is None and self.budget is None
         return self.strategy is pass_through and unlimited and not self.tools

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from adaptive_middleware.config.build_budget import ledger_of
 from adaptive_middleware.config.build_scorer import calibrator_of, scorer_of
 from adaptive_middleware.config.build_strategy import strategy_of
 from adaptive_middleware.config.calls import PythonVerifier, TaskTestsVerifier, ToolSchemaVerifier
@@ -54,7 +55,10 @@ class Config(Given):
         scorer = scorer or scorer_of(self)
         calibrate = calibrator_of(self, scorer)
         names = [name for name in self.settings.policies if name != "default"]
-        rules = tuple(_rule(self, name, scorer, calibrate) for name in (*names, "default"))
+        budget = ledger_of(self)
+        rules = tuple(
+            replace(_rule(self, name, scorer, calibrate), budget=budget) for name in (*names, "default")
+        )
         return Plan(rules, scorer, _verifier(self, rules, tests), observers_of(self), self.settings.prm)
 
 

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 
 from adaptive_middleware.config.calls import ToolSchemaVerifier, When
+from adaptive_middleware.config.checks_budget import budget_contradictions
 from adaptive_middleware.config.document import Document, KeyPath, Problem, dotted
 from adaptive_middleware.config.prms import CodeSignals, TransformersPrm
 from adaptive_middleware.config.problems import nearest
@@ -53,7 +54,7 @@ def written_problems(document: Document) -> list[Problem]:
 
 def contradictions(document: Document, settings: Settings) -> list[Problem]:
     """Keys of a valid document that cannot all be meant."""
-    found = [*_without_prm(settings), *_shadowed(settings)]
+    found = [*_without_prm(settings), *_shadowed(settings), *budget_contradictions(settings)]
     prm, place = settings.prm, "prm"
     if isinstance(prm, CodeSignals):
         prm, place = prm.then, "prm.then"

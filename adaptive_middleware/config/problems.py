@@ -30,7 +30,7 @@ _BOUNDS = {
     "less_than": ("less than", "lt"),
     "less_than_equal": ("at most", "le"),
 }
-_NOT_YET = {("budget", "per_run"), ("budget", "per_day")}
+_BUDGETS = {("budget", "per_run"), ("budget", "per_day")}
 _PATTERNS: Mapping[str | int, str] = {
     "complaint": "text with {output} in it",
     "device": "cpu, mps, cuda or cuda:0, cuda:1, ...",
@@ -38,6 +38,8 @@ _PATTERNS: Mapping[str | int, str] = {
     "sha256_files": "64 digits of 0-9 and a-f",
     "urls": "http(s)://host:port",
     "base_url": "http(s)://host:port/v1",
+    "url_env": "the name of an environment variable",
+    "url": "redis://host:6379/0, without a password (that belongs into url_env)",
     "key_env": "the name of an environment variable",
     "target": "'package.module:name'",
 }
@@ -94,8 +96,8 @@ def _problem(document: Document, schema: Mapping[str, Any], error: ErrorDetails)
 def _unknown(document: Document, schema: Mapping[str, Any], error: ErrorDetails, path: KeyPath) -> Problem:
     valid = list(_node(schema, error["loc"][:-1]).get("properties", {}))
     message = f"unknown key {path[-1]!r}{_inside(path[:-1])}; {nearest(str(path[-1]), valid)}"
-    if path in _NOT_YET:
-        message = f"{dotted(path)} is not supported yet; remove it. Valid: {', '.join(map(repr, valid))}"
+    if path in _BUDGETS:
+        message = f"{dotted(path)} is an entry of the list 'budgets', with window: {path[-1].removeprefix('per_')}; move it"
     return Problem(message, path, document.at(path, key=True))
 
 

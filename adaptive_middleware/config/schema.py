@@ -12,18 +12,12 @@ from pydantic import Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from adaptive_middleware.config.calls import Limits
+from adaptive_middleware.config.budgets import Budget, CapRule
 from adaptive_middleware.config.fields import Model, Text
 from adaptive_middleware.config.observing import PythonObserver, Trace
 from adaptive_middleware.config.prms import Prm
 from adaptive_middleware.config.strategies import PolicyRule
 from adaptive_middleware.config.upstream import Upstream
-
-
-class Budget(Model):
-    """Limits for every policy that does not set its own."""
-
-    per_call: Limits = Field(default_factory=Limits, description="Limits of one call.")
 
 
 class Settings(Model):
@@ -47,7 +41,12 @@ class Settings(Model):
         description="Policies by name. The first one in file order whose `when` holds is used; `default` is "
         "for all other calls (absent: one plain call).",
     )
-    budget: Budget = Field(default_factory=Budget, description="Limits of all calls.")
+    budget: Budget = Field(
+        default_factory=Budget, description="Limits of each call, and how `budgets` are counted."
+    )
+    budgets: Annotated[tuple[CapRule, ...], Field(strict=False)] = Field(
+        (), description="What calls may cost together: caps that hold for the calls of all policies."
+    )
     trace: Trace | None = Field(
         None, description="Keep every answered call in one SQLite file; absent: nothing is kept."
     )

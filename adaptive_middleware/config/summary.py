@@ -17,6 +17,7 @@ def summary(config: Config) -> dict[str, object]:
         "version": settings.version,
         "prm": settings.prm.model_dump(exclude_none=True) if settings.prm else None,
         "calibration": settings.calibration or "none",
+        **_budgets(config),
         "rules": [_rule(config, name, settings.policies.get(name, absent)) for name in names],
     }
 
@@ -38,6 +39,16 @@ def _rule(config: Config, name: str, policy: PolicyRule) -> dict[str, object]:
     if isinstance(policy, Drawing):
         rule["max_samples"] = max_samples(policy)
     return rule
+
+
+def _budgets(config: Config) -> dict[str, object]:
+    """The budgets that calls share and how they are counted; nothing where there are none."""
+    settings = config.settings
+    if not settings.budgets:
+        return {}
+    counted = settings.budget.model_dump(mode="json", exclude_none=True, exclude={"per_call"})
+    caps = [cap.model_dump(mode="json", exclude_none=True) for cap in settings.budgets]
+    return {"budgets": caps, "budget": {"store": {"kind": "memory"}, **counted}}
 
 
 def _conditions(when: When) -> dict[str, object]:

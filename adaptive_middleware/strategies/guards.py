@@ -48,7 +48,7 @@ def fail_open(flow: Flow[Outcome], request: Request) -> Flow[Outcome]:
     """
     watch = _Watch()
     try:
-        outcome = yield from _through(flow, watch.ask)
+        outcome = yield from through(flow, watch.ask)
         return replace(outcome, degraded=(*outcome.degraded, *watch.causes)) if watch.causes else outcome
     except Exception as error:
         cause = f"{type(error).__name__}: {error}"
@@ -77,7 +77,7 @@ def within(
     known: `max_tokens`, or the dearest sample so far. A refusal is thrown into the flow as a
     `BudgetError`; a strategy then returns the best answer it has.
     """
-    return _through(flow, _Limits(deadline, tokens, clock).ask)
+    return through(flow, _Limits(deadline, tokens, clock).ask)
 
 
 def transcript(flow: Flow[Outcome], effects: list[Effect[Any]]) -> Flow[Outcome]:
@@ -87,11 +87,11 @@ def transcript(flow: Flow[Outcome], effects: list[Effect[Any]]) -> Flow[Outcome]
         effects.append(effect)
         return (yield effect)
 
-    return _through(flow, ask)
+    return through(flow, ask)
 
 
-def _through(flow: Flow[Outcome], ask: Callable[[Effect[Any]], Flow[Any]]) -> Flow[Outcome]:
-    """Drive `flow`, with `ask` (a flow too) obtaining the answer to each of its effects."""
+def through(flow: Flow[Outcome], ask: Callable[[Effect[Any]], Flow[Any]]) -> Flow[Outcome]:
+    """A guard: drive `flow`, with `ask` (a flow too) obtaining the answer to each of its effects."""
     try:
         effect = next(flow)
         while True:
@@ -125,13 +125,13 @@ class _Watch:
                 self.passed_on = error
                 raise
             return instead
-        if isinstance(effect, _PAID):
-            settled = _settled(effect, answer)
+        if isinstance(effect, PAID):
+            ended = settled(effect, answer)
             if isinstance(effect, Follow) and answer.text:
                 self.shown = replace(answer, error=None)
             if not isinstance(effect, Drop):
-                self.drawn += [path for path in settled if path.ended and path.error is None]
-            self.usage = sum((path.usage for path in settled), self.usage)
+                self.drawn += [path for path in ended if path.ended and path.error is None]
+            self.usage = sum((path.usage for path in ended), self.usage)
         return answer
 
     def _instead(self, effect: Effect[Any], error: Exception) -> list[Any] | None:
@@ -171,8 +171,8 @@ class _Limits:
             self._in_time("to read open answers on")
             self._not_spent(effect)
         answer: Any = yield effect
-        if isinstance(effect, _PAID):
-            self._count(_settled(effect, answer))
+        if isinstance(effect, PAID):
+            self._count(settled(effect, answer))
         return answer
 
     def _count(self, ended: Sequence[Path]) -> None:
@@ -203,10 +203,11 @@ class _Limits:
         return replace(effect, n=min(effect.n, affordable))
 
 
-_PAID = (Sample, Advance, Extend, Follow, Drop)
+PAID = (Sample, Advance, Extend, Follow, Drop)
+"""Effects whose answers cost something that `settled` counts."""
 
 
-def _settled(effect: Effect[Any], answer: Any) -> list[Path]:  # noqa: ANN401 - what the effect is answered with
+def settled(effect: Effect[Any], answer: Any) -> list[Path]:  # noqa: ANN401 - what the effect is answered with
     """The paths of an answer to `effect` whose usage is not counted anywhere else."""
     if isinstance(effect, Follow):
         return [answer]

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from adaptive_middleware.config import (
+    budgets,
     calls,
     json_schema,
     keeping,
@@ -30,7 +31,7 @@ from adaptive_middleware.errors import ConfigError
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 MODELS = [
     model
-    for module in (calls, keeping, observing, prms, schema, stopping, strategies, tools, upstream)
+    for module in (budgets, calls, keeping, observing, prms, schema, stopping, strategies, tools, upstream)
     for model in vars(module).values()
     if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == module.__name__
 ]

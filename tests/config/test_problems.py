@@ -104,9 +104,9 @@ def test_all_problems_are_reported_in_the_order_of_the_file(tmp_path: Path) -> N
         (policy(select="x" * 200), "x..."),
         (
             {"version": 1, "budget": {"per_day": {"usd": 5}}},
-            "budget.per_day is not supported yet; remove it. Valid",
+            "budget.per_day is an entry of the list 'budgets', with window: day; move it",
         ),
-        ({"version": 1, "budget": {"per_run": 7}}, "budget.per_run is not supported yet"),
+        ({"version": 1, "budget": {"per_run": 7}}, "budget.per_run is an entry of the list 'budgets'"),
         ({"version": 1, "budget": {"per_cal": 7}}, "did you mean 'per_call'?"),
         ({"version": 1, "prm": {"kind": "python", "target": "a.b"}}, "must be 'package.module:name'"),
         ({"version": 1, "prm": {"kind": "python", "target": ":f"}}, "must be 'package.module:name'"),

@@ -78,7 +78,7 @@ TOML = {
     "boolean": ("version = 1\n[budget.per_call]\nseconds = true\n", 3, 11, ["boolean", "a number"]),
     "typo under a header": ("version = 1\n[budget.per_cal]\ntokens = 1\n", 2, 1, ["did you mean 'per_call'"]),
     "typo after long text": (
-        "version = 1\ncalibration = '''\na = 1\n\n'''\nbudgets = 1\n",
+        "version = 1\ncalibration = '''\na = 1\n\n'''\nbudgett = 1\n",
         6,
         1,
         ["'budget'"],

@@ -1,0 +1,1 @@
+"""Budgets: what calls may cost together, reserved before it is spent and settled to what it was."""
