@@ -14,9 +14,7 @@ from adaptive_middleware.spent import Spent
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a call cost: token counts (>= 0), provider requests, and dollars where a price is known.
-
-    `estimated` says that tokens were reckoned from lengths of text, because the provider did not count them.
+    """What a call cost: token counts (>= 0; `estimated`: reckoned from lengths of text), provider requests, and dollars where a price is known.
 
     >>> Usage(prompt_tokens=10, completion_tokens=5, requests=1) + Usage(prm_tokens=7)
     Usage(prompt_tokens=10, completion_tokens=5, cached_tokens=0, prm_tokens=7, requests=1, usd=None)
