@@ -63,7 +63,7 @@ def main() -> None:
     try:
         app()
     except AdaptiveError as error:
-        _stop(str(error))
+        _stop(f"{error} [{error.code}]")
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get(error.name or "")
         if extra is None:

@@ -30,6 +30,9 @@ class Reply:
 class Unusable(SamplerError):
     """The upstream gave no answer: what it said instead is the client's to see."""
 
+    code = "AMW-E318"
+    remedy = "Do as the upstream says: the client gets its reply as it is."
+
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
         shown = reply.body[:_SHOWN].decode(errors="replace")

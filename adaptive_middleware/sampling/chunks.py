@@ -19,6 +19,9 @@ _SHOWN = 300
 class ProviderError(SamplerError):
     """The endpoint reported an error inside an answer that had begun with HTTP 200."""
 
+    code = "AMW-E313"
+    remedy = "Do as the error of the provider says, which the message repeats."
+
 
 @dataclass(slots=True)
 class Chunks:

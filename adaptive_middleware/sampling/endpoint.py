@@ -68,6 +68,9 @@ class Endpoint:
 class TooManyChoices(SamplerError):
     """The endpoint gives fewer choices for each request: `n` must be smaller."""
 
+    code = "AMW-E317"
+    remedy = "Nothing: fewer choices are asked for by itself."
+
 
 class Busy(Exception):
     """The endpoint could not answer now; `wait` is what it asked for, in seconds, where it did; the `attempts` so far."""

@@ -24,6 +24,9 @@ _SHOWN = 300
 class BrokenStream(SamplerError):
     """The connection broke off in the middle of a streamed answer."""
 
+    code = "AMW-E311"
+    remedy = "Nothing, if it is rare; else look at the endpoint and what stands before it."
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:

@@ -47,6 +47,9 @@ def joined(pieces: Sequence[Piece]) -> str:
 class AnswerTooLong(SamplerError):
     """A streamed answer is longer than may be kept in memory."""
 
+    code = "AMW-E310"
+    remedy = "Set `max_tokens`, or raise `most`."
+
 
 @dataclass(slots=True, eq=False)
 class Reading:

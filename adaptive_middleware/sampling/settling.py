@@ -17,6 +17,9 @@ T = TypeVar("T")
 class StreamStalled(SamplerError):
     """A streamed answer was silent for too long."""
 
+    code = "AMW-E316"
+    remedy = "Nothing, if it is rare; else raise `Patience.idle`, or look at the load of the endpoint."
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

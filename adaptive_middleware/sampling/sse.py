@@ -20,6 +20,9 @@ DONE = "[DONE]"
 class MalformedStream(SamplerError):
     """A streamed answer is not what the protocol says; the message shows where."""
 
+    code = "AMW-E312"
+    remedy = "Check that the address is that of an OpenAI-compatible endpoint, and that no proxy changes its replies."
+
 
 class Events:
     r"""Gives out the data of every event once its blank line has come; comments and other fields are skipped.

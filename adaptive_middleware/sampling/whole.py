@@ -18,6 +18,9 @@ _LARGEST = 64 << 20
 class ReplyTooLong(SamplerError):
     """An endpoint's reply is larger than may be kept in memory."""
 
+    code = "AMW-E315"
+    remedy = "Check that the address is that of an OpenAI-compatible endpoint."
+
 
 def posted(
     client: httpx2.Client, url: str, body: Mapping[str, Any], place: Endpoint, deadline: float | None

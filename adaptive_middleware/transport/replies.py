@@ -40,6 +40,9 @@ class Completion:
 class Refused(SamplerError):
     """The provider's reply is no completion: an error status, or something else that only the client can judge."""
 
+    code = "AMW-E314"
+    remedy = "Do as the error of the provider says: the client raises it as its own."
+
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
         shown = reply.content[:_SHOWN].decode(errors="replace")
