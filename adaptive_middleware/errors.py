@@ -94,7 +94,9 @@ class TaskError(AdaptiveError):
     """A file of tasks cannot be read."""
 
     code = "AMW-E230"
-    remedy = "Correct the line that the message names: JSON Lines, as `adaptive-middleware solve --help` says."
+    remedy = (
+        "Correct the line that the message names: JSON Lines, as `adaptive-middleware solve --help` says."
+    )
 
 
 class SamplerError(AdaptiveError):

@@ -91,21 +91,21 @@ class Middleware:
     ) -> None:
         """Take on another configuration: all of it, from the next call on; calls that have begun end under the old one.
 
-        Raises `ConfigError` and whatever else building raises, and then nothing has changed. The process reward model is
-        loaded anew only where `prm` differs. `arranged` may change what was built before it is taken on.
+        Raises `ConfigError` and whatever else building raises, and then nothing has changed. What did not change is not made
+        anew: the process reward model stays loaded, and budgets go on being counted. `arranged` may change what was built before it is taken on.
         """
         from adaptive_middleware.config import load  # noqa: PLC0415 - pydantic is not needed to run
 
-        config, old = load(source), self._now
-        kept = old.prm is not None and old.prm == config.settings.prm
-        plan = config.build(scorer=old.worker.scorer if kept else None)
+        old = self._now
+        plan = load(source).build(before=old.plan)
         plan = plan if arranged is None else arranged(plan)
+        kept = old.worker.scorer is not None and plan.scorer is old.worker.scorer
         worker = old.worker.with_verifier(plan.verifier) if kept else Worker(plan.scorer, plan.verifier)
         self._take_on(plan, worker)
 
     def _take_on(self, plan: Plan, worker: Worker) -> None:
         rules = (*plan.rules, Rule("default", pass_through))
-        self._now = Parts.of(rules, worker, plan.observers, plan.prm)
+        self._now = Parts.of(rules, worker, plan.observers, plan)
 
     @property
     def rules(self) -> tuple[Rule, ...]:

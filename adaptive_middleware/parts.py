@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from adaptive_middleware.observing import Observed
 from adaptive_middleware.ports import (
@@ -22,25 +23,28 @@ from adaptive_middleware.rules import Rule
 from adaptive_middleware.types import Outcome, Request
 from adaptive_middleware.worker import Worker
 
+if TYPE_CHECKING:
+    from adaptive_middleware.config import Plan
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Rules in the order in which they are tried, the ports they share, and who is told.
 
-    `prm` is what the configuration says of the scorer, None for one that was not configured.
+    `plan` is the built configuration that they come from, None where there is none.
     """
 
     rules: tuple[Rule, ...]
     worker: Worker
     observed: Observed | None = None
-    prm: object = None
+    plan: Plan | None = None
 
     @classmethod
     def of(
-        cls, rules: Sequence[Rule], worker: Worker, observers: Sequence[Observer], prm: object = None
+        cls, rules: Sequence[Rule], worker: Worker, observers: Sequence[Observer], plan: Plan | None = None
     ) -> Parts:
         """The parts, with a guard before the observers."""
-        return cls(tuple(rules), worker, Observed(tuple(observers)) if observers else None, prm)
+        return cls(tuple(rules), worker, Observed(tuple(observers)) if observers else None, plan)
 
     def rule(self, request: Request) -> Rule:
         """The rule that applies to `request`."""

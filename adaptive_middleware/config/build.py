@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from adaptive_middleware.budget.ledger import Ledger
 from adaptive_middleware.config.build_budget import ledger_of
 from adaptive_middleware.config.build_scorer import calibrator_of, scorer_of
 from adaptive_middleware.config.build_strategy import strategy_of
@@ -31,35 +32,47 @@ NO_TASKS: Verifier = task_tests({})
 class Plan:
     """What a middleware is made of: rules in the order in which they are tried, their shared ports, and who is told.
 
-    `prm` is the section of the configuration that the scorer was made from.
+    `given` is what it was made from; `ledger` is the one of all rules.
     """
 
     rules: tuple[Rule, ...]
     scorer: Scorer | None = None
     verifier: Verifier | None = None
     observers: tuple[Observer, ...] = ()
-    prm: object = None
+    given: Given | None = None
+    ledger: Ledger | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Config(Given):
     """A configuration without contradictions; nothing is loaded until `build`."""
 
-    def build(self, tests: Verifier = NO_TASKS, *, scorer: Scorer | None = None) -> Plan:
+    def build(self, tests: Verifier = NO_TASKS, *, before: Plan | None = None) -> Plan:
         """Load the process reward model, the calibration and the user's own parts, and make the rules.
 
-        `tests` is what `verifier: {kind: task-tests}` stands for. A `scorer` that was made from the same `prm` is used again.
+        `tests` is what `verifier: {kind: task-tests}` stands for. What of `before` was made from the same sections is used again: the scorer, what observes, and
+        what budgets have counted.
         Raises `ConfigError` (with its place) for a part that cannot be made, `CheckpointError` for a model and
         `CalibrationError` for a bundle that cannot be used.
         """
-        scorer = scorer or scorer_of(self)
+        before = before or Plan(())
+        scorer = before.scorer if self._same(before, "prm") else scorer_of(self)
         calibrate = calibrator_of(self, scorer)
         names = [name for name in self.settings.policies if name != "default"]
-        budget = ledger_of(self)
+        kept = self._same(before, "budget", "budgets")
+        budget = before.ledger if kept else ledger_of(self, before.ledger)
         rules = tuple(
             replace(_rule(self, name, scorer, calibrate), budget=budget) for name in (*names, "default")
         )
-        return Plan(rules, scorer, _verifier(self, rules, tests), observers_of(self), self.settings.prm)
+        observed = before.observers if self._same(before, "trace", "observers") else observers_of(self)
+        return Plan(rules, scorer, _verifier(self, rules, tests), observed, self, budget)
+
+    def _same(self, before: Plan, *sections: str) -> bool:
+        """Whether the sections are what they were when `before` was built."""
+        if before.given is None or before.given.document.file != self.document.file:
+            return False
+        old, new = before.given.settings.model_dump(), self.settings.model_dump()
+        return all(old[section] == new[section] for section in sections)
 
 
 def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrator) -> Rule:

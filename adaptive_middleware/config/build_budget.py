@@ -17,8 +17,11 @@ from adaptive_middleware.config.given import Given
 from adaptive_middleware.errors import ConfigError
 
 
-def ledger_of(given: Given) -> Ledger | None:
-    """The ledger of all rules; None without budgets. Raises `ConfigError` for a store that cannot be used."""
+def ledger_of(given: Given, before: Ledger | None = None) -> Ledger | None:
+    """The ledger of all rules; None without budgets. Raises `ConfigError` for a store that cannot be used.
+
+    What the ledger `before` has counted in memory goes on being counted.
+    """
     budget, caps = given.settings.budget, given.settings.budgets
     if not caps:
         return None
@@ -31,7 +34,7 @@ def ledger_of(given: Given) -> Ledger | None:
         wait_seconds=budget.wait_seconds,
     )
     prices = Prices(table, known=budget.published_prices)
-    return Ledger(tuple(map(cap_of, caps)), _store(given), prices, assumed)
+    return Ledger(tuple(map(cap_of, caps)), _store(given, before), prices, assumed)
 
 
 def cap_of(rule: CapRule) -> Cap:
@@ -51,12 +54,13 @@ def amount_of(amount: Amount) -> tuple[Unit, int]:
     return "requests", amount.requests or 1
 
 
-def _store(given: Given) -> BudgetStore:
+def _store(given: Given, before: Ledger | None) -> BudgetStore:
     rule, path = given.settings.budget.store, ("budget", "store")
     if isinstance(rule, SqliteStoreRule):
         return SqliteStore(given.resolved(rule.path))
     if not isinstance(rule, RedisStoreRule):
-        return MemoryStore()
+        counted = None if before is None else before.store
+        return counted if isinstance(counted, MemoryStore) else MemoryStore()
     url = rule.url if rule.url_env is None else os.environ.get(rule.url_env)
     if not url:
         message = f"names the environment variable {rule.url_env!r}, which is not set; set it, or give url"
