@@ -71,7 +71,7 @@ def left_while_sampling(policies: Any, script: Script, *, stream: bool) -> None:
     expected = 1 if policies is None else 3
     with fake_sse({"m": [*script, threading.Event()]}) as upstream, proxied(upstream.url, policies) as url:
         with asking(url, {"stream": stream}):
-            eventually(lambda: upstream.open == expected)
+            eventually(lambda: len(upstream.asked) == expected)
         left = time.monotonic()
         eventually(lambda: upstream.open == 0)
         assert time.monotonic() - left < 1.0
