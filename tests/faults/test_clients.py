@@ -16,6 +16,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from adaptive_middleware.budget.caps import Cap, Subject, account
+from adaptive_middleware.budget.ledger import Ledger
+from adaptive_middleware.budget.sqlite import SqliteStore
 from adaptive_middleware.proxy.app import Limits
 from adaptive_middleware.sampling.endpoint import Endpoint
 from adaptive_middleware.sampling.openai_stream import AsyncOpenAIStream
@@ -109,6 +112,38 @@ def test_f18_a_client_that_leaves_a_whole_answer_ends_its_upstream_requests(poli
 
 def test_f18_a_client_that_leaves_a_whole_answer_ends_the_scoring() -> None:
     left_while_scoring(stream=False)
+
+
+def settled_after_leaving(folder: FilePath, *, stream: bool) -> tuple[int, int]:
+    """What is settled and held after the client of a call with three open answers left."""
+    file = folder / "budget.db"
+    budget: dict[str, Any] = {
+        "budgets": [{"amount": {"tokens": 100_000}}],
+        "budget": {"store": {"kind": "sqlite", "path": str(file)}},
+    }
+    script: Script = (
+        [chunk("One"), threading.Event()] if stream else [whole_reply(REPLY)[:40], threading.Event()]
+    )
+    with fake_sse({"m": script}) as upstream, proxied(upstream.url, {"default": THREE}, **budget) as url:
+        with asking(url, {"stream": stream, "max_tokens": 50}):
+            eventually(lambda: len(upstream.asked) == 3)
+        eventually(lambda: upstream.open == 0)
+        ledger = Ledger((Cap("tokens", 100_000),), SqliteStore(file))
+        now = account(ledger.caps[0], Subject("any"), time.time()).key
+        eventually(lambda: ledger.balances([now])[0].held == 0)
+        return ledger.balances([now])[0].settled, upstream.abandoned
+
+
+def test_f17_what_is_known_to_be_spent_is_settled_and_not_zero(tmp_path: FilePath) -> None:
+    settled, abandoned = settled_after_leaving(tmp_path, stream=True)
+    assert 3 <= settled < 300
+    assert abandoned == 3
+
+
+def test_f18_what_is_known_to_be_spent_is_settled_and_not_zero(tmp_path: FilePath) -> None:
+    settled, abandoned = settled_after_leaving(tmp_path, stream=False)
+    assert 3 <= settled < 300
+    assert abandoned == 3
 
 
 async def test_f19_ten_thousand_cancelled_samples_leave_the_connections_whole() -> None:
