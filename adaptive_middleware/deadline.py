@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+MARGIN = 0.05
+"""Seconds before a deadline at which waiting for samples ends and none is begun, so that finished ones are still returned."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:

@@ -13,12 +13,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 
-from adaptive_middleware.deadline import Deadline
+from adaptive_middleware.deadline import MARGIN, Deadline
 from adaptive_middleware.errors import DeadlineExceeded
 from adaptive_middleware.types import Path, Usage
-
-MARGIN = 0.05
-"""Seconds before the deadline at which waiting ends, so that the finished samples are still returned."""
 
 
 def fan_out(

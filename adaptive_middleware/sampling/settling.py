@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from adaptive_middleware.deadline import Deadline
+from adaptive_middleware.deadline import MARGIN, Deadline
 from adaptive_middleware.errors import DeadlineExceeded, NotStreaming, SamplerError
-from adaptive_middleware.sampling.fanout import MARGIN
 from adaptive_middleware.types import Path
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from adaptive_middleware.deadline import Deadline
+from adaptive_middleware.deadline import MARGIN, Deadline
 from adaptive_middleware.effects import (
     Advance,
     Begin,
@@ -180,7 +180,7 @@ class _Limits:
         self.spent, self.dearest = self.spent + sum(costs), max([self.dearest, *costs])
 
     def _in_time(self, what: str) -> None:
-        if Deadline(self.deadline, self.clock).left() == 0:
+        if Deadline(self.deadline, self.clock).seconds(MARGIN) == 0:
             message = f"no time left {what}"
             raise DeadlineExceeded(message)
 

@@ -14,7 +14,7 @@ from adaptive_middleware.ports import Calibrator, Keep, Policy
 from adaptive_middleware.strategies.best_of_n import best_of_n
 from adaptive_middleware.strategies.judging import Judging, Notes, as_decision
 from adaptive_middleware.strategies.select import Selection, calibrated_argmax
-from adaptive_middleware.strategies.settle import closed, promise, settled
+from adaptive_middleware.strategies.settle import closed, overtaken, promise, settled
 from adaptive_middleware.types import Candidate, Outcome, Path, Request, State
 
 
@@ -50,7 +50,8 @@ class prune:  # noqa: N801 - reads as a word, like the policies
             notes.degraded.append(f"{type(error).__name__}: {error}")
             given_up = yield from closed(request, table.open, notes)
             unjudged = [Candidate(path, answer=self.answer(path)) for path in table.ended]
-            table.state = settled(judging, judging.after(table.state, unjudged), given_up, notes)
+            cut = settled(judging, judging.after(table.state, unjudged), given_up, notes)
+            table.state = overtaken(judging, cut, notes)
             if table.state.leader is None and isinstance(error, NotStreaming):
                 return (yield from self._whole_answers(request, notes))
             if table.state.leader is None:
@@ -62,7 +63,7 @@ class prune:  # noqa: N801 - reads as a word, like the policies
             raise
         calibrated = self.calibrate is not uncalibrated
         named = f"prune, {self.policy!r}, {self.keep!r}"
-        return judging.outcome(table.state, notes, named, calibrated=calibrated)
+        return judging.outcome(overtaken(judging, table.state, notes), notes, named, calibrated=calibrated)
 
     def _draw(self, request: Request, table: _Table, judging: Judging, notes: Notes) -> Flow[None]:
         """Open and read answers until the policy asks for no more."""

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from adaptive_middleware.effects import Drop, Flow
+from adaptive_middleware.errors import DeadlineExceeded
 from adaptive_middleware.strategies.judging import Judging, Notes
 from adaptive_middleware.types import Candidate, Request, State
 
+_LATE = f"{DeadlineExceeded.__name__}: "
 CUT = "no answer was finished: the best open one is returned as it is"
 
 
@@ -43,6 +45,18 @@ def settled(judging: Judging, state: State, given_up: Sequence[Candidate], notes
     path = replace(best.path, done=False, finish_reason="length")
     state = replace(state, dropped=tuple(one for one in state.dropped if one is not best))
     return judging.after(state, [Candidate(path, best.scores, answer=judging.answer(path))])
+
+
+def overtaken(judging: Judging, state: State, notes: Notes) -> State:
+    """The state of a call without a finished answer: the deadline ended some while they were written, and that is no failure.
+
+    The most promising of them becomes the answer; the others count as dropped.
+    """
+    late = [one for one in notes.failed if (one.error or "").startswith(_LATE) and one.text.strip()]
+    if state.leader is not None or not late:
+        return state
+    notes.failed = [one for one in notes.failed if one not in late]
+    return settled(judging, state, [Candidate(replace(one, error=None)) for one in late], notes)
 
 
 def promise(candidate: Candidate) -> float:

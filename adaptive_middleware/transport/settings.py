@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from adaptive_middleware.deadline import Deadline
+from adaptive_middleware.deadline import MARGIN, Deadline
 from adaptive_middleware.errors import ConfigError, DeadlineExceeded
 from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.rules import Rule, every_call
-from adaptive_middleware.sampling.fanout import MARGIN
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.transport.call import Call, Form, Headers, read_call
 from adaptive_middleware.transport.replies import Reply

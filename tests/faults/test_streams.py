@@ -33,7 +33,7 @@ from adaptive_middleware.testing.fake_sse import (
     fake_sse,
 )
 from adaptive_middleware.types import Outcome, Path
-from tests.faults.world import Told, alone
+from tests.faults.world import Told, alone, within
 from tests.proxy.site import proxied
 from tests.server.threaded import eventually
 
@@ -208,3 +208,23 @@ def test_f10_a_whole_answer_that_stalls_is_given_up_as_often_as_configured() -> 
         ):
             sampler.sample(Request("q"), 1)
         assert len(upstream.asked) == 2
+
+
+def test_f10_at_the_deadline_the_best_unfinished_answer_is_returned_as_cut_off() -> None:
+    told = Told()
+    middleware = Middleware(prune(fixed(2)), scorer=TableScorer(0.9), observers=[told])
+    with (
+        fake_sse({"m": [*FIRST, 3.0]}) as upstream,
+        (source := OpenAIStream(Endpoint(upstream.url, "m"))).client,
+        within(0.6) as ends,
+    ):
+        request = Request("q", deadline=ends)
+        outcome = middleware.run(request, ScriptedSampler(["no"]), streamer=StepStreamer(source))
+        assert len(upstream.asked) == 2
+    assert (outcome.chosen.text, outcome.chosen.done, outcome.chosen.finish_reason) == (
+        "One\n\nand",
+        False,
+        "length",
+    )
+    assert any("DeadlineExceeded" in cause for cause in told.causes)
+    assert (outcome.usage.requests, outcome.failed, len(outcome.dropped)) == (2, (), 1)

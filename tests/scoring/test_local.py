@@ -93,11 +93,11 @@ async def test_calls_at_the_same_moment_get_the_scores_they_would_get_alone(
     fresh = load_scorer(folders["qwen-math-prm"])
     paths = [Path((f"step {k}\n", "so\n")) for k in range(12)]
     middleware = Middleware(scorer=fresh)
-    worker = middleware._worker
+    worker = middleware._now.worker
     together = await asyncio.gather(*(worker.ascore(ASKED, [path]) for path in paths))
     alone = [scorers["qwen-math-prm"].score(ASKED, [path])[0].values for path in paths]
     assert [scores.values for [scores] in together] == [pytest.approx(values, abs=1e-5) for values in alone]
-    assert worker._pool is None, "a concurrent scorer needs no worker thread"
+    assert worker._thread._pool is None, "a concurrent scorer needs no worker thread"
     assert worker.score(ASKED, paths[:1])[0].tokens == 0
 
 
