@@ -203,3 +203,16 @@ def test_it_needs_no_heavy_library_and_any_encoding_will_do(store: File, encodin
     assert ("█" in shown) is (encoding == "utf-8")
     assert ("∞" in shown) is (encoding == "utf-8")
     assert "right with p = 0.970" in shown
+
+
+def test_a_note_and_a_sample_without_scores_are_on_the_page(store: File) -> None:
+    asked(store)
+    call = one(store, "last")
+    told = call.report
+    assert told is not None
+    told["candidates"][0]["estimate"]["mean"] = 0.9
+    told["candidates"][1]["step_scores"] = None
+    told["lower"] = None
+    shown = "\n".join(page.shown(explanation(call)))
+    assert "note: the policy believed" in shown
+    assert "  right with p = 0.970, calibrated" in shown
