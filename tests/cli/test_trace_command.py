@@ -216,3 +216,10 @@ def test_no_credential_is_in_anything_that_is_shown_or_written(
     assert "[secret]" in shown
     assert canary not in shown
     assert known not in shown
+
+
+def test_lines_on_standard_output_are_ascii_whatever_was_said(store: File) -> None:
+    asked(store, ["漢字 \U0001f600"], request=Request("Übergröße?"))
+    written = exported()
+    assert written.isascii()
+    assert json.loads(written)["details"]["samples"][0]["steps"] == ["漢字 \U0001f600"]
