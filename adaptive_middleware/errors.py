@@ -11,6 +11,8 @@
     │   ├── NotStreaming       answers cannot be read step by step here
     │   └── NotContinuing      answers cannot be continued from a prefix here
     ├── ScorerError            the process reward model failed or broke its contract
+    ├── TraceError             a trace store cannot be used
+    │   └── UnknownCall        no call of that id is kept
     ├── NotAnswerable          a process reward model cannot answer this question, or not about this state
     ├── SandboxError           code cannot be run in a sandbox here: which tiers were tried, and how to enable one
     └── BudgetError            a limit was reached
@@ -73,6 +75,14 @@ class NotContinuing(SamplerError):
 
 class ScorerError(AdaptiveError):
     """The process reward model failed or broke its contract."""
+
+
+class TraceError(AdaptiveError):
+    """A trace store cannot be used."""
+
+
+class UnknownCall(TraceError):
+    """No call of that id is kept."""
 
 
 class NotAnswerable(AdaptiveError):

@@ -54,7 +54,9 @@ def solve(tasks: Sequence[Task], work: Work, journal: Journal) -> dict[str, Any]
     `IN_A_ROW` failures in a row nothing more is begun, and the last error is raised.
     """
     plan = work.config.build(task_tests(work.verifiers))
-    middleware = Middleware(rules=plan.rules, scorer=plan.scorer, verifier=plan.verifier)
+    middleware = Middleware(
+        rules=plan.rules, scorer=plan.scorer, verifier=plan.verifier, observers=plan.observers
+    )
     left = [task for task in tasks if journal.get(task.id) is None]
     failed = in_a_row = 0
     with ThreadPoolExecutor(work.concurrency, thread_name_prefix="adaptive-solve") as pool:

@@ -1,0 +1,54 @@
+"""Observers told of finished calls, so that none of them can harm one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from adaptive_middleware.call_ids import call_id
+from adaptive_middleware.errors import TraceError
+from adaptive_middleware.ports import Judged, Observer
+from adaptive_middleware.types import Outcome, Request
+
+KEPT_NOWHERE = (
+    "no calls are kept, so none can be judged: add `trace: {}` to the configuration (docs/traces.md)"
+)
+
+
+@dataclass(slots=True)
+class Observed:
+    """The observers of a middleware, behind a guard: what one raises is logged once and never reaches a call."""
+
+    observers: Sequence[Observer]
+    _failed: set[int] = field(default_factory=set, repr=False)
+
+    def ended(self, request: Request, outcome: Outcome, seconds: float) -> Outcome:
+        """The outcome with the id under which the observers got it, after all of them were told."""
+        outcome = replace(outcome, id=call_id())
+        for position, observer in enumerate(self.observers):
+            try:
+                observer.ended(request, outcome, seconds)
+            except Exception as error:  # noqa: BLE001 - not our code, and a call matters more
+                self._log(position, observer, error)
+        return outcome
+
+    def feedback(self, call_id: str, *, correct: bool | None) -> None:
+        """Tell every observer that keeps calls what came of one; raises `TraceError` when there is none."""
+        keeping = [each for each in self.observers if isinstance(each, Judged)]
+        if not keeping:
+            raise TraceError(KEPT_NOWHERE)
+        for observer in keeping:
+            observer.feedback(call_id, correct=correct)
+
+    def _log(self, position: int, observer: Observer, error: Exception) -> None:
+        if position in self._failed:
+            return
+        self._failed.add(position)
+        import logging  # noqa: PLC0415 - these three cost a fifth of the package's import time
+        from traceback import format_exception  # noqa: PLC0415 - as above
+
+        from adaptive_middleware.redaction import Redaction  # noqa: PLC0415 - as above
+
+        said = Redaction.of()("".join(format_exception(error)))
+        log = logging.getLogger(__name__)
+        log.error("observer %r failed: calls go on, and this is said once\n%s", observer, said)
