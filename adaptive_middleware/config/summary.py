@@ -32,7 +32,7 @@ def _rule(config: Config, name: str, policy: PolicyRule) -> dict[str, object]:
         "seconds": limits.seconds,
     }
     if isinstance(policy, (Drawing, Beam, Effort)):
-        rule |= policy.model_dump(mode="json", exclude_none=True, exclude={"when", "budget"})
+        rule |= policy.model_dump(mode="json", exclude_none=True, exclude={"when", "budget"} | _plain(policy))
         rule["verifier"] = None if policy.verifier is None else _verifier(policy.verifier)
     if isinstance(policy, (Drawing, Beam)):
         rule["score_question"] = policy.score_question and config.settings.prm is not None
@@ -49,6 +49,12 @@ def _budgets(config: Config) -> dict[str, object]:
     counted = settings.budget.model_dump(mode="json", exclude_none=True, exclude={"per_call"})
     caps = [cap.model_dump(mode="json", exclude_none=True) for cap in settings.budgets]
     return {"budgets": caps, "budget": {"store": {"kind": "memory"}, **counted}}
+
+
+def _plain(policy: Drawing | Beam | Effort) -> set[str]:
+    """Keys about code that say what holds where nobody wrote them: most policies are about something else."""
+    written = policy.model_fields_set
+    return {name for name in ("answer", "verifier_decides") if name not in written}
 
 
 def _conditions(when: When) -> dict[str, object]:

@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from dataclasses import replace
 from pathlib import Path as File
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from adaptive_middleware import Middleware, Request, best_of_n, fixed, optimal_stopping
 from adaptive_middleware.cli import app
 from adaptive_middleware.cli import explain_shown as page
+from adaptive_middleware.cli.safe import unicode_is_shown
 from adaptive_middleware.testing import ScriptedSampler, answer
 from adaptive_middleware.trace.explain import explanation
 from adaptive_middleware.trace.reading import one
@@ -203,3 +205,39 @@ def test_it_needs_no_heavy_library_and_any_encoding_will_do(store: File, encodin
     assert ("█" in shown) is (encoding == "utf-8")
     assert ("∞" in shown) is (encoding == "utf-8")
     assert "right with p = 0.970" in shown
+
+
+def test_a_note_and_a_sample_without_scores_are_on_the_page(store: File) -> None:
+    asked(store)
+    call = one(store, "last")
+    told = call.report
+    assert told is not None
+    told["candidates"][0]["estimate"]["mean"] = 0.9
+    told["candidates"][1]["step_scores"] = None
+    told["lower"] = None
+    shown = "\n".join(page.shown(explanation(call)))
+    assert "note: the policy believed" in shown
+    assert "  right with p = 0.970, calibrated" in shown
+
+
+def test_dropped_answers_stand_last_with_what_was_known_of_them(store: File) -> None:
+    asked(store)
+    call = one(store, "last")
+    told = call.report
+    assert told is not None
+    told["dropped"] = [{"steps": 1, "p": 0.25, "completion_tokens": 3}]
+    told["decisions"].insert(1, {"more": 0, "because": "dropped after 1 steps: p = 0.25", "numbers": {}})
+    lines = list(page.shown(explanation(call)))
+    (row,) = [line for line in lines if line.startswith("dropped 1 ")]
+    assert row.split()[:4] == ["dropped", "1", "-", "0.250"]
+    assert "  2. drop one: dropped after 1 steps: p = 0.25" in lines
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("utf-8", True), ("ascii", False), ("nonsense", False), (None, False)]
+)
+def test_whether_letters_beyond_ascii_are_shown_is_asked_of_standard_output(
+    monkeypatch: pytest.MonkeyPatch, encoding: str | None, shown: bool
+) -> None:
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(encoding=encoding))
+    assert unicode_is_shown() is shown

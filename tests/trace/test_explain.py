@@ -24,7 +24,7 @@ from adaptive_middleware.policy import weighted_agreement
 from adaptive_middleware.policy.per_tool import per_tool
 from adaptive_middleware.testing import ScriptedSampler, TableScorer, answer
 from adaptive_middleware.tool_rules import ToolRule
-from adaptive_middleware.trace.beliefs import BINS, masses, picture
+from adaptive_middleware.trace.beliefs import BINS, believed, masses, picture
 from adaptive_middleware.trace.explain import explanation, moment
 from adaptive_middleware.trace.formula import formula, would_change
 from adaptive_middleware.trace.reading import one
@@ -85,6 +85,16 @@ def test_the_parts_of_every_belief_sum_to_one(tmp_path: File) -> None:
         assert len(seen["bins"]) == BINS
         assert sum(seen["bins"]) == pytest.approx(1, abs=1e-9)
         assert seen["low"] <= seen["mean"] <= seen["high"]
+
+
+def test_answers_that_were_dropped_move_the_belief_by_what_was_known_of_them() -> None:
+    told = {"question": None, "candidates": [], "dropped": [{"p": 0.9}, {"p": None}]}
+    none, high, same = believed(told, None)
+    assert [seen.after for seen in (none, high, same)] == ["question", "dropped 1", "dropped 2"]
+    weights = [p * 9 + 1 - p for p in (k / 1000 for k in range(1001))]
+    mean = sum(k / 1000 * weight for k, weight in enumerate(weights)) / sum(weights)
+    assert high.mean == pytest.approx(mean, abs=2e-3)
+    assert same.mean == high.mean
 
 
 def test_a_picture_of_nothing_is_blank() -> None:
@@ -202,6 +212,7 @@ def decision(more: int, **numbers: float) -> dict[str, Any]:
     }
 
 
+DROP = {"more": 0, "because": "dropped after 1 steps: p = 0.1", "numbers": {"p": 0.1}}
 STOPPING = {"leader": 0.4, "target": 0.9, "next": 0.2, "gain": 0.05, "price": 0.02}
 
 
@@ -219,6 +230,8 @@ STOPPING = {"leader": 0.4, "target": 0.9, "next": 0.2, "gain": 0.05, "price": 0.
         (decision(0, p=0.95, target=0.9), ["a `target` of the tool above 0.950 (now 0.9)"]),
         (decision(1, p=0.85, target=0.9), ["a `target` of the tool of at most 0.850 (now 0.9)"]),
         (decision(0, finished=3.0), []),
+        ({**decision(1, **STOPPING), "decisions": [*decision(1, **STOPPING)["decisions"], DROP]}, ["a `target` of", "a price"]),
+        ({"decisions": [DROP]}, []),
         ({"decisions": []}, []),
     ],
 )  # fmt: skip
