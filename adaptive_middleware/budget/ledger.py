@@ -71,15 +71,11 @@ class Ledger:
             self._serve(room)
         return ticket
 
-    def look(self, ticket: Ticket) -> None:
-        """See whether other processes have given something back, if it is this ticket's turn."""
+    def look(self, ticket: Ticket) -> bool:
+        """See whether other processes have given something back, if it is this ticket's turn; whether it still waits first."""
         with self._lock:
-            if ticket.grant is None and self._rooms.first(ticket.room) is ticket:
+            if self._rooms.first(ticket.room) is ticket:
                 self._serve(ticket.room)
-
-    def turn(self, ticket: Ticket) -> bool:
-        """Whether this ticket is the next one of its room."""
-        with self._lock:
             return self._rooms.first(ticket.room) is ticket
 
     def leave(self, ticket: Ticket) -> None:

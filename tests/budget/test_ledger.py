@@ -28,13 +28,13 @@ def test_what_is_given_back_goes_to_who_waits() -> None:
     ledger = full()
     ticket = ledger.wait(wish("w"), None, "a")
     assert ticket.grant is None
-    assert ledger.turn(ticket)
+    assert ledger.look(ticket)
     ledger.settle([spent("h1", 5)], ["a"])
     assert ticket.grant is None, "5 + 10 are taken, 5 are free"
     ledger.release(["h2"], wish("h2"))
     assert ticket.grant == Grant(("w",))
     ticket.bell.wait(0.0)
-    assert not ledger.turn(ticket)
+    assert not ledger.look(ticket)
 
 
 def test_nobody_overtakes_who_waits() -> None:
@@ -111,9 +111,8 @@ def test_who_waits_is_told_when_the_store_fails() -> None:
     ledger.reserve(wish("h2"))
     ticket = ledger.wait(wish("w"), None, "a")
     store.down = True
-    ledger.look(ticket)
+    assert not ledger.look(ticket)
     assert isinstance(ticket.error, BudgetUnavailable)
-    assert not ledger.turn(ticket)
 
 
 def test_what_another_process_gives_back_is_found_by_who_is_first(sqlite_store: SqliteStore) -> None:
@@ -126,5 +125,5 @@ def test_what_another_process_gives_back_is_found_by_who_is_first(sqlite_store: 
     ledger.look(first)
     ledger.look(first)
     assert first.grant == Grant(("w1",))
-    assert ledger.turn(second)
+    assert ledger.look(second)
     other.close()
