@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-frameworks test-clients test-worlds test-world-openai2 test-world-openai3 lint types floors check bench bench-allocation format clean
+.PHONY: help demo test test-frameworks test-clients test-worlds test-world-openai2 test-world-openai3 test-decisions lint types floors check bench bench-allocation format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -32,14 +32,16 @@ test: check ## everything that CI runs: lint, types, floors, tests with branch c
 
 # Each framework in an environment of its own, because their requirements exclude each other: its example, and its
 # unchanged client against the proxy.
-FRAMEWORKS := pydantic_ai openai_agents smolagents agent_framework
+FRAMEWORKS := pydantic_ai openai_agents smolagents agent_framework anthropic litellm dspy crewai
 CLIENTS := pydantic_ai openai_agents litellm dspy
 NEEDS_pydantic_ai := pydantic-ai-slim[openai]>=2.60,<3
 NEEDS_openai_agents := openai-agents>=0.24,<1
 NEEDS_smolagents := smolagents[openai]>=1.26,<2
 NEEDS_agent_framework := agent-framework-core>=1.23,<2 agent-framework-openai>=1.17,<2
-NEEDS_litellm := litellm>=1.100,<2
+NEEDS_anthropic := anthropic>=2.14,<3
+NEEDS_litellm := litellm>=1.106,<2
 NEEDS_dspy := dspy>=3.4,<4
+NEEDS_crewai := crewai>=1.15,<2
 PLAIN := -m pytest -q -rs --disable-warnings --noconftest -c /dev/null --rootdir=. -p no:cacheprovider
 
 test-frameworks: $(FRAMEWORKS:%=.frameworks/%/.ran) ## the examples of the small adapters, each with its framework
@@ -51,7 +53,7 @@ test-clients: $(CLIENTS:%=.frameworks/%/.client) ## frameworks against the proxy
 	.frameworks/$*/bin/python -m pip --disable-pip-version-check install -q -e '.[http,server]' pytest $(patsubst %,'%',$(NEEDS_$*))
 	@touch $@
 
-.frameworks/%/.ran: .frameworks/%/.ready examples/wrap_%.py
+.frameworks/%/.ran: .frameworks/%/.ready examples/wrap_%.py examples/adaptive.yaml tests/test_examples.py
 	.frameworks/$*/bin/python $(PLAIN) tests/test_examples.py -k 'wrap_$*'
 	@touch $@
 
@@ -81,6 +83,22 @@ test-worlds: test-world-openai2 test-world-openai3 ## the adapters, the transpor
 
 test-world-openai2 test-world-openai3: test-world-%: .worlds/%/.ready
 	.worlds/$*/bin/python -m pytest -q -p no:cacheprovider $(WORLD_TESTS)
+
+# langchain-core 1.8 wants a newer certifi than constraints.txt has, so its tests have an environment of their own.
+CORE18 := .worlds/core18
+NEWER := certifi|langchain[a-z-]*|langgraph[a-z-]*|langsmith|openai
+
+test-decisions: $(CORE18)/.ready ## all LangChain tests with langchain-core 1.8 and langchain 1.5, decision models included
+	$(CORE18)/bin/python -m mypy integrations/langchain
+	$(CORE18)/bin/python -m pytest -q integrations/langchain
+
+$(CORE18)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(CORE18)
+	grep -vE '^($(NEWER))==' constraints.txt > $(CORE18)/constraints.txt
+	$(CORE18)/bin/python -m pip --disable-pip-version-check install -q --upgrade 'pip>=25.1'
+	$(CORE18)/bin/python -m pip --disable-pip-version-check install -q -c $(CORE18)/constraints.txt \
+		-e '.[langchain,langchain-agents,http,prm,server,tools]' --group dev 'langchain-core>=1.8,<2' 'langchain>=1.5,<2'
+	@touch $@
 
 check: lint types floors
 

@@ -11,6 +11,8 @@
     │   ├── NotStreaming       answers cannot be read step by step here
     │   └── NotContinuing      answers cannot be continued from a prefix here
     ├── ScorerError            the process reward model failed or broke its contract
+    ├── NotAnswerable          a process reward model cannot answer this question, or not about this state
+    ├── SandboxError           code cannot be run in a sandbox here: which tiers were tried, and how to enable one
     └── BudgetError            a limit was reached
         ├── DeadlineExceeded   no time left
         ├── TokensExceeded     no tokens left
@@ -75,6 +77,14 @@ class NotContinuing(SamplerError):
 
 class ScorerError(AdaptiveError):
     """The process reward model failed or broke its contract."""
+
+
+class NotAnswerable(AdaptiveError):
+    """A process reward model cannot answer this question, or not about this state."""
+
+
+class SandboxError(AdaptiveError):
+    """Code cannot be run in a sandbox here."""
 
 
 class BudgetError(AdaptiveError):

@@ -5,7 +5,7 @@ Nothing here calls anything; the module imports the standard library and `spent`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import fsum
 
@@ -49,8 +49,9 @@ class Usage:
 class Request:
     """One intercepted LLM call: the framework's own payload, and the text view that the scorer reads.
 
-    `messages`, `tools` and `parameters` are opaque here and are handed back untouched; `text` is what
-    the process reward model sees as the question. `deadline` is a `time.monotonic()` instant in seconds.
+    `messages`, `tools` and `parameters` are opaque here and are handed back untouched; `text` is what the process reward model sees as the
+    question. `deadline` is a `time.monotonic()` instant in seconds. `say` makes the framework's message of a role ("assistant", "user") and a text,
+    where messages are neither mappings nor text.
     """
 
     text: str
@@ -62,6 +63,7 @@ class Request:
     call_site: str | None = None
     run_id: str | None = None
     deadline: float | None = None
+    say: Callable[[str, str], object] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,9 @@ class ToolCall:
 class Path:
     """One answer, complete or partial: its steps so far, and the framework's own object as `raw`.
 
-    Joining `steps` gives the text back, character for character. `logprobs` are the sampler's token
-    log-probabilities (natural log, <= 0), where it gives them. `error` marks a sample that failed: it
-    still carries its usage, but is never a candidate. A path without steps is the question alone.
+    Joining `steps` gives the text back, character for character. `logprobs` are the sampler's token log-probabilities (natural log, <= 0), where it
+    gives them. `error` marks a sample that failed: it still carries its usage, but is never a candidate. A path without steps is the question
+    alone.
     """
 
     steps: tuple[str, ...] = ()
@@ -106,10 +108,9 @@ class Path:
 class StepScores:
     """Raw process reward model scores of one path, one in [0, 1] for each scored step.
 
-    `first` is the index of the first scored step: above 0 when the scorer had to cut the beginning
-    away to fit its window. A path without steps gets one score, that of the question. `tokens` is what
-    the scorer computed. `rejected` says why there are no usable scores (then `values` is empty).
-    `quantiles` are there where the model itself predicts them: for each value its (level, quantile) pairs.
+    `first` is the index of the first scored step: above 0 when the scorer had to cut the beginning away to fit its window. A path without steps
+    gets one score, that of the question. `tokens` is what the scorer computed. `rejected` says why there are no usable scores (then `values` is
+    empty). `quantiles` are there where the model itself predicts them: for each value its (level, quantile) pairs.
     """
 
     values: tuple[float, ...] = ()
@@ -151,10 +152,15 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a verifier said of one path: `passed` is None when it could not tell (never a fail)."""
+    """What a verifier said of one path: `passed` is None when it could not tell (never a fail).
+
+    `kind` says more where code was run (`verify.judge.VerdictKind`); `tests` are results of generated tests, in their order.
+    """
 
     passed: bool | None
     detail: str = ""
+    kind: str | None = None
+    tests: tuple[bool | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +188,9 @@ class Choice:
 class State:
     """What a policy sees between draws. `limit` is the most samples this call may draw in all.
 
-    `question` is the calibrated estimate of the question alone, `base_rate` the mean of the belief before any
-    sample was seen; `candidates` are the usable samples in
-    the order drawn; `leader` is what selection would return now, `votes` the counts of canonical
-    answers, largest first; `dropped` are answers that were begun and not finished.
+    `question` is the calibrated estimate of the question alone, `base_rate` the mean of the belief before any sample was seen; `candidates` are the
+    usable samples in the order drawn; `leader` is what selection would return now, `votes` the counts of canonical answers, largest first;
+    `dropped` are answers begun and not finished.
     """
 
     candidates: tuple[Candidate, ...]
@@ -221,12 +226,11 @@ class Decision:
 class Outcome:
     """The result of one call: the chosen path, all that was considered, and why.
 
-    `rule` names the configured policy that applied and `strategy` what ran; `degraded` lists the causes for which the call got less than
-    it asked for (empty when all went well); `failed` are samples that ended in an error, `dropped` answers that
-    were begun and not finished. `shown_from` is the number of steps that were read before the answer was shown
-    while it was written; None where it was returned whole. `rung` names the effort that the answer was drawn with.
-    `budget` is what it took of each budget that it was counted in.
-    `abstained` says why the tool calls of `choice` were withheld: `chosen` then says so in words, and calls nothing.
+    `rule` names the configured policy that applied and `strategy` what ran; `degraded` lists the causes for which the call got less than it asked
+    for (empty when all went well); `failed` are samples that ended in an error, `dropped` answers that were begun and not finished. `shown_from` is
+    the number of steps that were read before the answer was shown while it was written; None where it was returned whole. `rung` names the effort
+    that the answer was drawn with. `budget` is what it took of each budget that it was counted in. `abstained` says why the tool calls of `choice`
+    were withheld: `chosen` then says so in words, and calls nothing; or why no answer is returned.
     """
 
     chosen: Path

@@ -1,19 +1,20 @@
 """A chat middleware for Microsoft's agent-framework; a fake OpenAI server on loopback stands for the provider."""
 
 import asyncio
+import pathlib
 from collections.abc import Awaitable, Callable
 from json import loads
 
 from agent_framework import Agent, ChatContext, ChatMiddleware
 from agent_framework.openai import OpenAIChatCompletionClient
 
-from adaptive_middleware import Middleware, Path, Request, Usage, agreement, best_of_n
+from adaptive_middleware import Middleware, Path, Request, Usage
 from adaptive_middleware.sampling.draws import AsyncDraws
 from adaptive_middleware.steps import split_steps
 from adaptive_middleware.testing.fake_openai import fake_openai
 from adaptive_middleware.types import ToolCall
 
-MIDDLEWARE = Middleware(best_of_n(agreement(0.9), max_samples=8))
+MIDDLEWARE = Middleware.from_config(pathlib.Path(__file__).with_name("adaptive.yaml"))
 
 
 class Adaptive(ChatMiddleware):
@@ -50,6 +51,7 @@ class Adaptive(ChatMiddleware):
 
 def legs(number: int) -> int:
     """The legs of so many spiders."""
+    print("legs of", number)
     return number * 8
 
 
@@ -59,7 +61,8 @@ async def main() -> None:
         client = OpenAIChatCompletionClient("fake+split", base_url=server.url, api_key="none")
         agent = Agent(client, tools=[legs], middleware=[Adaptive()])
         result = await agent.run("How many legs do 3 spiders have?")
-    print(result.text, result.usage_details)
+    spent = result.usage_details
+    print(result.text, spent["input_token_count"], "+", spent["output_token_count"], "tokens")
 
 
 if __name__ == "__main__":

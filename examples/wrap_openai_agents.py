@@ -1,5 +1,6 @@
 """Wrap a model of the OpenAI Agents SDK in an agent with a tool; a fake OpenAI server on loopback stands for the provider."""
 
+import pathlib
 from dataclasses import replace
 from json import loads
 from typing import Any
@@ -16,13 +17,13 @@ from agents import (
 from agents.usage import Usage as AgentUsage
 from openai import AsyncOpenAI
 
-from adaptive_middleware import Middleware, Path, Request, Usage, agreement, best_of_n
+from adaptive_middleware import Middleware, Path, Request, Usage
 from adaptive_middleware.sampling.draws import AsyncDraws
 from adaptive_middleware.steps import split_steps
 from adaptive_middleware.testing.fake_openai import fake_openai
 from adaptive_middleware.types import ToolCall
 
-MIDDLEWARE = Middleware(best_of_n(agreement(0.9), max_samples=8))
+MIDDLEWARE = Middleware.from_config(pathlib.Path(__file__).with_name("adaptive.yaml"))
 
 
 class Adaptive(Model):
@@ -34,6 +35,14 @@ class Adaptive(Model):
     def stream_response(self, *asked: Any, **options: Any) -> Any:
         """The stream of one plain call."""
         return self.inner.stream_response(*asked, **options)
+
+    def get_retry_advice(self, request: Any) -> Any:
+        """What the inner model advises."""
+        return self.inner.get_retry_advice(request)
+
+    async def close(self) -> None:
+        """Close the inner model."""
+        await self.inner.close()
 
     async def get_response(self, *asked: Any, **options: Any) -> ModelResponse:
         """The winner of one call's samples, with the usage of all of them."""
@@ -59,6 +68,7 @@ class Adaptive(Model):
 @function_tool
 def legs(number: int) -> int:
     """The legs of so many spiders."""
+    print("legs of", number)
     return number * 8
 
 
@@ -68,10 +78,10 @@ def main() -> None:
     with fake_openai() as server:
         client = AsyncOpenAI(base_url=server.url, api_key="none")
         model = Adaptive(OpenAIChatCompletionsModel("fake+split", client))
-        result = Runner.run_sync(
-            Agent("counter", model=model, tools=[legs]), "How many legs do 3 spiders have?"
-        )
-    print(result.final_output, result.context_wrapper.usage.total_tokens, "tokens")
+        agent = Agent("counter", model=model, tools=[legs])
+        result = Runner.run_sync(agent, "How many legs do 3 spiders have?")
+    spent = result.context_wrapper.usage
+    print(result.final_output, spent.input_tokens, "+", spent.output_tokens, "tokens")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Wrap a pydantic-ai model in an agent with a tool; a fake OpenAI server on loopback stands for the provider."""
 
+import pathlib
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +11,13 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.usage import RequestUsage
 
-from adaptive_middleware import Middleware, Path, Request, Usage, agreement, best_of_n
+from adaptive_middleware import Middleware, Path, Request, Usage
 from adaptive_middleware.sampling.draws import AsyncDraws
 from adaptive_middleware.steps import split_steps
 from adaptive_middleware.testing.fake_openai import fake_openai
 from adaptive_middleware.types import ToolCall
 
-MIDDLEWARE = Middleware(best_of_n(agreement(0.9), max_samples=8))
+MIDDLEWARE = Middleware.from_config(pathlib.Path(__file__).with_name("adaptive.yaml"))
 
 
 class Adaptive(WrapperModel):
@@ -43,6 +44,7 @@ class Adaptive(WrapperModel):
 
 def legs(animal: str, number: int) -> int:
     """The legs of so many animals."""
+    print("legs of", number)
     return number * {"spider": 8}.get(animal, 4)
 
 
@@ -52,7 +54,8 @@ def main() -> None:
         provider = OpenAIProvider(base_url=server.url, api_key="none")
         agent = Agent(Adaptive(OpenAIChatModel("fake+split", provider=provider)), tools=[legs])
         result = agent.run_sync('How many legs do 3 "spider" have?')
-    print(result.output, result.usage)
+    spent = result.usage
+    print(result.output, spent.input_tokens, "+", spent.output_tokens, "tokens")
 
 
 if __name__ == "__main__":

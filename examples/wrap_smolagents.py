@@ -1,5 +1,6 @@
 """Wrap a smolagents model in a tool-calling agent; a fake OpenAI server on loopback stands for the provider."""
 
+import pathlib
 from dataclasses import replace
 from json import loads
 from typing import Any
@@ -8,21 +9,25 @@ from smolagents import Model, OpenAIServerModel, ToolCallingAgent, tool
 from smolagents.models import ChatMessage
 from smolagents.monitoring import TokenUsage
 
-from adaptive_middleware import Middleware, Path, Request, Usage, agreement, best_of_n
+from adaptive_middleware import Middleware, Path, Request, Usage
 from adaptive_middleware.sampling.draws import Draws
 from adaptive_middleware.steps import split_steps
 from adaptive_middleware.testing.fake_openai import fake_openai
 from adaptive_middleware.types import ToolCall
 
-MIDDLEWARE = Middleware(best_of_n(agreement(0.9), max_samples=8))
+MIDDLEWARE = Middleware.from_config(pathlib.Path(__file__).with_name("adaptive.yaml"))
 
 
 class Adaptive(Model):
-    """The `inner` model, asked as often as the middleware says; the winner carries the tokens of all samples."""
+    """The `inner` model, asked as often as the middleware says; the winner carries the tokens of all samples; streams are plain calls."""
 
     def __init__(self, inner: Model) -> None:
         super().__init__(model_id=inner.model_id)
         self.inner = inner
+
+    def generate_stream(self, *asked: Any, **options: Any) -> Any:
+        """The stream of one plain call."""
+        return self.inner.generate_stream(*asked, **options)
 
     def generate(self, messages: list[Any], *rest: Any, **options: Any) -> ChatMessage:
         """The winner of one call's samples."""
@@ -55,15 +60,18 @@ def legs(number: int) -> int:
     Args:
         number: How many spiders.
     """
+    print("legs of", number)
     return number * 8
 
 
 def main() -> None:
-    """One agent run of at most two steps."""
+    """One agent run of one step: the model calls the tool, and the fake one cannot say that it is done."""
     with fake_openai() as server:
         model = OpenAIServerModel("fake+split", api_base=server.url, api_key="none")
-        agent = ToolCallingAgent([legs], Adaptive(model), max_steps=2, verbosity_level=0)
-        print(agent.run("How many legs do 3 spiders have?"))
+        agent = ToolCallingAgent([legs], Adaptive(model), max_steps=1, verbosity_level=0)
+        agent.run("How many legs do 3 spiders have?")
+    spent = agent.monitor.get_total_token_counts()
+    print(agent.memory.steps[1].observations, spent.input_tokens, "+", spent.output_tokens, "tokens")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from adaptive_middleware.config.build_budget import ledger_of
 from adaptive_middleware.config.build_scorer import calibrator_of, scorer_of
 from adaptive_middleware.config.build_strategy import strategy_of
-from adaptive_middleware.config.calls import AnyVerifier, PythonVerifier, TaskTestsVerifier
+from adaptive_middleware.config.calls import PythonVerifier, TaskTestsVerifier, ToolSchemaVerifier
 from adaptive_middleware.config.dispatch import VerifierOfRule, conditions
 from adaptive_middleware.config.document import KeyPath
 from adaptive_middleware.config.factory import made
@@ -19,8 +19,11 @@ from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.ports import Calibrator, Scorer, Verifier
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.verify.in_order import in_order
+from adaptive_middleware.verify.rejecting import rejecting
 from adaptive_middleware.verify.task_tests import task_tests
 from adaptive_middleware.verify.tool_schema import tool_schema
+
+NO_TASKS: Verifier = task_tests({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,10 @@ class Plan:
 class Config(Given):
     """A configuration without contradictions; nothing is loaded until `build`."""
 
-    def build(self) -> Plan:
+    def build(self, tests: Verifier = NO_TASKS) -> Plan:
         """Load the process reward model, the calibration and the user's own parts, and make the rules.
 
+        `tests` is what `verifier: {kind: task-tests}` stands for.
         Raises `ConfigError` (with its place) for a part that cannot be made, `CheckpointError` for a model and
         `CalibrationError` for a bundle that cannot be used.
         """
@@ -49,7 +53,7 @@ class Config(Given):
         rules = tuple(
             replace(_rule(self, name, scorer, calibrate), budget=budget) for name in (*names, "default")
         )
-        return Plan(rules, scorer, _verifier(self, rules))
+        return Plan(rules, scorer, _verifier(self, rules, tests))
 
 
 def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrator) -> Rule:
@@ -61,22 +65,24 @@ def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrato
     return Rule(name, strategy, conditions(policy.when), limits.seconds, limits.tokens, boundary, tools)
 
 
-def _verifier(config: Config, rules: Sequence[Rule]) -> Verifier | None:
+def _verifier(config: Config, rules: Sequence[Rule], tests: Verifier) -> Verifier | None:
     verifiers: dict[str, Verifier] = {}
     for name, policy in config.settings.policies.items():
         if isinstance(policy, (Drawing, Beam, Effort)) and policy.verifier is not None:
-            verifiers[name] = _made(config, ("policies", name, "verifier"), policy.verifier)
+            place = ("policies", name, "verifier")
+            spec = policy.verifier
+            made_one = tests if isinstance(spec, TaskTestsVerifier) else _made(config, place, spec)
+            filters = isinstance(policy, Drawing) and policy.verifier_decides == "failures"
+            verifiers[name] = rejecting(made_one) if filters else made_one
     if len(verifiers) < 2:
         return next(iter(verifiers.values()), None)
     return VerifierOfRule(tuple((rule.when, verifiers.get(rule.name)) for rule in rules))
 
 
-def _made(config: Config, path: KeyPath, spec: AnyVerifier) -> Verifier:
+def _made(config: Config, path: KeyPath, spec: PythonVerifier | ToolSchemaVerifier) -> Verifier:
     if isinstance(spec, PythonVerifier):
         verifier: Verifier = made(config.document, path, spec.target, spec.args, "verify")
         return verifier
-    if isinstance(spec, TaskTestsVerifier):
-        return task_tests({})
     try:
         first = tool_schema()
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""The proxy's application: chat completions by policy, everything else passed on to the upstream as it is."""
+"""The proxy's application: chat completions and responses by policy, everything else passed on to the upstream as it is."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ from adaptive_middleware.errors import (
 from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.proxy.body import Body, NotAnObject
 from adaptive_middleware.proxy.drawing import Drawing
-from adaptive_middleware.proxy.events import FAREWELL
 from adaptive_middleware.proxy.flowing import Flowing
 from adaptive_middleware.proxy.metrics import Metrics, metrics
 from adaptive_middleware.proxy.policies import named, understood
 from adaptive_middleware.proxy.relay import relayed
 from adaptive_middleware.proxy.replies import answered
+from adaptive_middleware.proxy.requests import guarded, question_of
 from adaptive_middleware.proxy.streaming import Streams
 from adaptive_middleware.proxy.upstream import Asked, Reply, Unusable, Upstream
 from adaptive_middleware.proxy.writing import Writing, head_of, shown
 from adaptive_middleware.server.asked import failed, no_such_page, refused, unless_gone, whole_body
 from adaptive_middleware.server.guard import Guard, digest
 from adaptive_middleware.server.requests import Refused
+from adaptive_middleware.transport.settings import once
+from adaptive_middleware.transport.wire import wire_of
 from adaptive_middleware.types import Request as Call
 
 _GONE = 499
@@ -65,9 +67,9 @@ class Proxy:
     limits: Limits
     metrics: Metrics
 
-    async def chat(self, request: Request) -> Response:
-        """Answer `POST /v1/chat/completions`."""
-        return await self._counted(request, self._chat)
+    async def answer(self, request: Request) -> Response:
+        """Answer `POST /v1/chat/completions` or `POST /v1/responses`."""
+        return await self._counted(request, self._answer)
 
     async def other(self, request: Request) -> Response:
         """Pass any other request on."""
@@ -112,31 +114,36 @@ class Proxy:
             return Response(status_code=_GONE)
         return response
 
-    async def _chat(self, asked: Asked, written: bytes) -> Response:
+    async def _answer(self, asked: Asked, written: bytes) -> Response:
         try:
             body = Body.read(written)
         except NotAnObject as error:
             raise Refused(400, str(error)) from error
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in asked.headers}
-        call = understood(body.values, headers, self.middleware.rules)
+        wire = wire_of(asked.path.decode("latin-1"))
+        call = understood(body.values, headers, self.middleware.rules, wire)
         rule = self.middleware.rule(call)
-        drawing = Drawing(self.upstream, asked, body, rule.boundary)
-        if rule.passes_through or (body.values.get("n") or 1) != 1:
+        drawing = Drawing(self.upstream, asked, body, wire, rule.boundary)
+        middleware = self.middleware
+        if question_of(body.values, wire) is None:
+            middleware = once(rule) if guarded(body.values, rule, wire) else Middleware()
+        if middleware.rule(call).passes_through:
             return await relayed(self.upstream, asked, drawing.next_body(call), plain=True)
-        return await (self._streamed if body.values.get("stream") else self._drawn)(call, drawing)
+        answer = self._streamed if body.values.get("stream") else self._drawn
+        return await answer(middleware, call, drawing)
 
-    async def _drawn(self, call: Call, drawing: Drawing) -> Response:
-        outcome = await self.middleware.arun(call, drawing)
+    async def _drawn(self, middleware: Middleware, call: Call, drawing: Drawing) -> Response:
+        outcome = await middleware.arun(call, drawing)
         self.metrics.called(outcome)
-        return _written(answered(outcome, drawing.usages))
+        return _written(answered(outcome, drawing.replies, drawing.wire))
 
-    async def _streamed(self, call: Call, drawing: Drawing) -> Response:
+    async def _streamed(self, middleware: Middleware, call: Call, drawing: Drawing) -> Response:
         streams = Streams(drawing)
-        watched = self.middleware.astream(call, streams, streamer=streams.streamer)
+        watched = middleware.astream(call, streams, streamer=streams.streamer)
         first = await shown(watched)
         writing = Writing(streams, self.metrics.called)
-        head = head_of(first, self.middleware.rule(call).name)
-        return Flowing(200, head, writing.chunks(first, watched), watched.aclose, FAREWELL)
+        head = head_of(first, middleware.rule(call).name)
+        return Flowing(200, head, writing.chunks(first, watched), watched.aclose, writing.farewell)
 
 
 def application(
@@ -145,7 +152,8 @@ def application(
     """The application; with `key`, everything but `/health` needs it."""
     proxy = Proxy(named(plan), upstream, limits or Limits(), metrics())
     routes = [
-        Route("/v1/chat/completions", proxy.chat, methods=["POST"]),
+        Route("/v1/chat/completions", proxy.answer, methods=["POST"]),
+        Route("/v1/responses", proxy.answer, methods=["POST"]),
         Route("/health", proxy.health),
         Route("/metrics", proxy.numbers),
         Route("/{path:path}", proxy.other, methods=_METHODS),

@@ -60,6 +60,18 @@ class Body:
             comma = ", "
         return "".join([*parts, text[close:]]).encode()
 
+    def within(self, name: str, values: Mapping[str, object]) -> bytes:
+        """As `changed`, in the object of that name; raises `NotAnObject` where it is none, `KeyError` where there is none.
+
+        >>> Body.read(b'{"a": {"x": 1e2}, "b": 1.0}').within("a", {"y": 2})
+        b'{"a": {"x": 1e2, "y": 2}, "b": 1.0}'
+        """
+        text = self.written.decode()
+        places = {found: (start, end) for found, start, end in _members(text)}
+        start, end = places[name]
+        inner = Body.read(text[start:end].encode()).changed(values).decode()
+        return f"{text[:start]}{inner}{text[end:]}".encode()
+
 
 def _members(text: str) -> Iterator[tuple[str, int, int]]:
     """Each name of the object at the top of `text`, which is valid JSON, and where its value begins and ends."""

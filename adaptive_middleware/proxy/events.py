@@ -1,25 +1,22 @@
-"""Events of a streamed chat completion: read for what must be known, and kept as they were written."""
+"""Events of a streamed answer: read for what must be known, and kept as they were written."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 
 from adaptive_middleware.proxy.body import Body
 from adaptive_middleware.proxy.headers import Headers, to_client
-from adaptive_middleware.proxy.replies import arguments_of
-from adaptive_middleware.sampling.chunks import Chunks
 from adaptive_middleware.sampling.reading import Piece
 from adaptive_middleware.sampling.sse import DONE as OVER
 from adaptive_middleware.sampling.sse import Events, as_json
 from adaptive_middleware.server.requests import Refused
-from adaptive_middleware.types import ToolCall
+from adaptive_middleware.transport.wire import CHAT, RESPONSES, Wire
 
-DONE = b"data: [DONE]\n\n"
+_LARGEST = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,71 +26,59 @@ class Event:
     data: str
     values: Mapping[str, Any]
     headers: Headers
+    wire: Wire = CHAT
 
     @property
     def ends(self) -> bool:
         """Whether the answer says here how it ended."""
-        choices = self.values.get("choices") or ()
-        return any(choice.get("finish_reason") is not None for choice in choices)
+        return self.wire.ends(self.values)
 
     @property
     def counts(self) -> bool:
         """Whether the event says what the answer cost."""
-        return isinstance(self.values.get("usage"), Mapping)
+        return isinstance(self.wire.usage(self.values), Mapping)
 
-    def written(self, changes: Mapping[str, object]) -> bytes:
-        r"""The event as bytes, with top-level values changed or added.
+    def written(self, told: Mapping[str, object]) -> bytes:
+        r"""The event as bytes, with values changed or added: at the top, or in the response that it holds.
 
         >>> Event('{"choices": []}', {"choices": []}, ()).written({"adaptive": None})
         b'data: {"choices": [], "adaptive": null}\n\n'
         """
-        return framed(Body(self.data.encode(), self.values).changed(changes).decode())
+        body = Body(self.data.encode(), self.values)
+        changed = body.within("response", told) if self.wire is RESPONSES and told else body.changed(told)
+        return self.wire.framed(self.values, changed.decode())
 
 
-def error_event(status: int, message: str) -> bytes:
-    """An error in the middle of a stream, as OpenAI clients know it, and the end of the stream."""
-    return framed(json.dumps(Refused(status, message).body)) + DONE
+def error_event(wire: Wire, status: int, message: str, sent: Sequence[Mapping[str, Any]] = ()) -> bytes:
+    """An error in the middle of a stream, after the events that were sent, and the end of the stream."""
+    described = Refused(status, message).body["error"]
+    return wire.broken(described if isinstance(described, Mapping) else {}, sent)
 
 
-def framed(data: str) -> bytes:
-    """Data as an event of a stream."""
-    return "".join(f"data: {line}\n" for line in data.split("\n")).encode() + b"\n"
+def farewell(wire: Wire, sent: Sequence[Mapping[str, Any]] = ()) -> bytes:
+    """What the client of an open stream is told when the time to finish it is over."""
+    return b"\n" + error_event(wire, 503, "the proxy is stopping: ask again", sent)
 
 
-@dataclass(slots=True)
-class AllChunks(Chunks):
-    """As `Chunks`, but calls with unreadable arguments are calls: the client may be able to mend them."""
-
-    def _whole_calls(self) -> tuple[ToolCall, ...]:
-        made = [self.calls[index] for index in sorted(self.calls)]
-        self.calls = {}
-        return tuple(
-            ToolCall(one["name"], arguments_of(one["arguments"] or "{}"), one["id"] or None) for one in made
-        )
-
-
-async def pieces_of(reply: httpx2.Response) -> AsyncGenerator[Piece, None]:
+async def pieces_of(reply: httpx2.Response, wire: Wire) -> AsyncGenerator[Piece, None]:
     """The pieces of a stream, each with its `Event` as `raw`; raises `MalformedStream`, `ProviderError`, and as httpx2."""
-    events, chunks, headers = Events(), AllChunks(), to_client(reply.headers.raw, rewritten=True)
+    events, seen = Events(_LARGEST), list[Mapping[str, Any]]()
+    headers = to_client(reply.headers.raw, rewritten=True)
+
+    def piece(data: str) -> Piece:
+        seen.append(as_json(data))
+        return wire.piece(seen, Event(data, seen[-1], headers, wire))
+
     async for received in reply.aiter_raw():
         for data in events.feed(received):
             if data.strip() == OVER:
                 return
-            yield _piece(chunks, data, headers)
+            yield piece(data)
     for data in events.end():
         if data.strip() != OVER:
-            yield _piece(chunks, data, headers)
-
-
-def _piece(chunks: AllChunks, data: str, headers: Headers) -> Piece:
-    values = as_json(data)
-    return replace(chunks.piece(values), raw=Event(data, values, headers))
+            yield piece(data)
 
 
 def events_in(pieces: Sequence[Piece]) -> tuple[Event, ...]:
     """The events of an answer: what one that was streamed to its end carries as `raw`."""
     return tuple(piece.raw for piece in pieces if isinstance(piece.raw, Event))
-
-
-FAREWELL = b"\n" + error_event(503, "the proxy is stopping: ask again")
-"""What the client of an open stream is told when the time to finish it is over."""

@@ -19,7 +19,7 @@ class BrokenOff(Exception):
 class Flowing(Response):
     """`chunks` as the body; `close` is awaited in the end, however it comes. The request's own body must have been read.
 
-    `farewell` is what a client that still listens is told when the server stops before the end.
+    `farewell` makes what a client that still listens is told when the server stops before the end.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Flowing(Response):
         headers: Headers,
         chunks: AsyncGenerator[bytes, None],
         close: Callable[[], Awaitable[object]],
-        farewell: bytes = b"",
+        farewell: Callable[[], bytes] = bytes,
     ) -> None:
         self.status_code, self.raw_headers, self.background = status, list(headers), None
         self._begun = False
@@ -44,9 +44,9 @@ class Flowing(Response):
             if sending.done():
                 sending.result()
         except asyncio.CancelledError:
-            if self._farewell and self._begun and not sending.done():
+            if self._begun and not sending.done() and (last := self._farewell()):
                 sending.cancel()  # the server has no patience left to wait for that: a second order follows at once
-                await send({"type": "http.response.body", "body": self._farewell, "more_body": False})
+                await send({"type": "http.response.body", "body": last, "more_body": False})
             raise
         finally:
             gone.cancel()

@@ -12,6 +12,7 @@ from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.proxy.requests import request_of
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.server.requests import Refused
+from adaptive_middleware.transport.wire import CHAT, Wire
 from adaptive_middleware.types import Request
 
 POLICY, TAGS, CALL_SITE = "x-adaptive-policy", "x-adaptive-tags", "x-adaptive-call-site"
@@ -41,8 +42,10 @@ def named(plan: Plan) -> Middleware:
     return Middleware(rules=rules, scorer=plan.scorer, verifier=verifier)
 
 
-def understood(values: Mapping[str, Any], headers: Mapping[str, str], rules: Sequence[Rule]) -> Request:
-    """The request of a chat completion; raises `Refused` (400) where it asks for a policy that does not exist.
+def understood(
+    values: Mapping[str, Any], headers: Mapping[str, str], rules: Sequence[Rule], wire: Wire = CHAT
+) -> Request:
+    """The request of a call; raises `Refused` (400) where it asks for a policy that does not exist.
 
     The header `x-adaptive-policy` names a policy, or else what follows the last `@` in the model's name does; that
     part is not the upstream's to see.
@@ -56,7 +59,7 @@ def understood(values: Mapping[str, Any], headers: Mapping[str, str], rules: Seq
     tags = {tag for tag in tags if not tag.startswith(_TAG)}
     if policy is not None:
         tags.add(_TAG + _known(policy, rules))
-    return request_of(values, model=model, tags=frozenset(tags), call_site=headers.get(CALL_SITE))
+    return request_of(values, wire, model=model, tags=frozenset(tags), call_site=headers.get(CALL_SITE))
 
 
 def _known(policy: str, rules: Sequence[Rule]) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 
-from adaptive_middleware.proxy.events import FAREWELL, error_event
+from adaptive_middleware.proxy.events import error_event, farewell
 from adaptive_middleware.proxy.flowing import BrokenOff, Flowing
 from adaptive_middleware.proxy.headers import to_client
 from adaptive_middleware.proxy.upstream import Asked, Unusable, Upstream
+from adaptive_middleware.transport.wire import RESPONSES, Wire, wire_of
+
+_NUMBER = re.compile(rb'"sequence_number":\s*(\d+)')
 
 
 async def relayed(upstream: Upstream, asked: Asked, body: bytes, *, plain: bool = False) -> Flowing:
@@ -17,11 +23,12 @@ async def relayed(upstream: Upstream, asked: Asked, body: bytes, *, plain: bool 
     reply = await upstream.opened(asked, body, plain=plain)
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     compressed = reply.headers.get("content-encoding", "identity").lower() != "identity"
-    farewell = b""
+    relay = _Relay(upstream, reply, wire_of(asked.path.decode("latin-1")))
+    ending: Callable[[], bytes] = bytes
     if not reply.is_success and not compressed:
         chunks = _redacted(upstream, reply)
     elif kind == "text/event-stream" and not compressed:
-        chunks, farewell = _events(upstream, reply), FAREWELL
+        chunks, ending = relay.events(), relay.farewell
     else:
         chunks = _as_it_comes(reply)
     return Flowing(
@@ -29,7 +36,7 @@ async def relayed(upstream: Upstream, asked: Asked, body: bytes, *, plain: bool 
         to_client(reply.headers.raw, rewritten=not reply.is_success),
         chunks,
         reply.aclose,
-        farewell,
+        ending,
     )
 
 
@@ -49,21 +56,45 @@ async def _redacted(upstream: Upstream, reply: httpx2.Response) -> AsyncGenerato
     yield upstream.redacted(content)
 
 
-async def _events(upstream: Upstream, reply: httpx2.Response) -> AsyncGenerator[bytes, None]:
-    """The stream; where it breaks off, what came of its last line is left out, and an error is the last event."""
-    line, ended = b"", True
-    try:
-        async for chunk in reply.aiter_raw():
-            whole = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
-            if whole:
-                ended = (line + chunk[:whole]).endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
-                yield line + chunk[:whole]
-                line = b""
-            line += chunk[whole:]
-    except httpx2.TransportError as error:
-        said: Unusable = upstream.broken(error)
-        blank = b"" if ended else b"\n"
-        yield blank + error_event(said.reply.status, f"the stream broke off: {type(error).__name__}")
-    else:
-        if line:
-            yield line
+@dataclass(slots=True)
+class _Relay:
+    """A stream of events on its way; `line` is what has come of its last line, `last` the number of its last event."""
+
+    upstream: Upstream
+    reply: httpx2.Response
+    wire: Wire
+    line: bytes = b""
+    last: int | None = None
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        """The stream; where it breaks off, what came of its last line is left out, and an error is the last event."""
+        ended = True
+        try:
+            async for chunk in self.reply.aiter_raw():
+                if lines := self._lines(chunk):
+                    ended = lines.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
+                    yield lines
+        except httpx2.TransportError as error:
+            said: Unusable = self.upstream.broken(error)
+            message = f"the stream broke off: {type(error).__name__}"
+            blank = b"" if ended else b"\n"
+            yield blank + error_event(self.wire, said.reply.status, message, self._sent())
+        else:
+            if self.line:
+                yield self.line
+
+    def _lines(self, chunk: bytes) -> bytes:
+        """The lines that `chunk` completes."""
+        whole = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
+        lines = self.line + chunk[:whole] if whole else b""
+        self.line = chunk[whole:] if whole else self.line + chunk
+        if self.wire is RESPONSES and (numbers := _NUMBER.findall(lines)):
+            self.last = int(numbers[-1])
+        return lines
+
+    def farewell(self) -> bytes:
+        """What the client is told when the time to finish is over."""
+        return farewell(self.wire, self._sent())
+
+    def _sent(self) -> Sequence[Mapping[str, Any]]:
+        return [] if self.last is None else [{"sequence_number": self.last}]

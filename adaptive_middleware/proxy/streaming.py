@@ -60,7 +60,7 @@ class Streams:
             async with aclosing(reply):
                 if not _is_stream(reply):
                     raise Unusable(await upstream.read(reply))
-                async with aclosing(pieces_of(reply)) as pieces:
+                async with aclosing(pieces_of(reply, self.drawing.wire)) as pieces:
                     async for piece in pieces:
                         yield piece
         except httpx2.TransportError as error:
@@ -69,7 +69,11 @@ class Streams:
     @property
     def usages(self) -> list[Mapping[str, Any]]:
         """What the answers cost: as the upstream counted, or, where it did not, as they were counted here."""
-        return [_said(reading) or _counted(reading) for reading in self.readings if reading.started]
+        return [_said(reading) or self._counted(reading) for reading in self.readings if reading.started]
+
+    def _counted(self, reading: Reading) -> Mapping[str, Any]:
+        cost = reading.usage()
+        return self.drawing.wire.counted(cost.prompt_tokens, cost.completion_tokens)
 
 
 def _is_stream(reply: httpx2.Response) -> bool:
@@ -79,15 +83,5 @@ def _is_stream(reply: httpx2.Response) -> bool:
 
 
 def _said(reading: Reading) -> Mapping[str, Any] | None:
-    said = [event.values["usage"] for event in events_in(reading.pieces) if event.counts]
-    return said[-1] if said else None
-
-
-def _counted(reading: Reading) -> Mapping[str, Any]:
-    cost = reading.usage()
-    total = cost.prompt_tokens + cost.completion_tokens
-    return {
-        "prompt_tokens": cost.prompt_tokens,
-        "completion_tokens": cost.completion_tokens,
-        "total_tokens": total,
-    }
+    said = [event.wire.usage(event.values) for event in events_in(reading.pieces) if event.counts]
+    return said[-1] if said and isinstance(said[-1], Mapping) else None

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from adaptive_middleware.errors import AdaptiveError
-from adaptive_middleware.proxy.events import DONE, Event, error_event, events_in
+from adaptive_middleware.proxy.events import Event, error_event, events_in, farewell
 from adaptive_middleware.proxy.headers import Headers
-from adaptive_middleware.proxy.replies import summed, told_in_headers
+from adaptive_middleware.proxy.replies import told_in_headers
 from adaptive_middleware.proxy.streaming import Streams
 from adaptive_middleware.report import report
 from adaptive_middleware.sampling.reading import TRUNCATED, Open
+from adaptive_middleware.transport.usage import summed
+from adaptive_middleware.transport.wire import CHAT, Wire
 from adaptive_middleware.types import Outcome, Path
 
 _KIND: Headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
@@ -22,11 +24,11 @@ _KIND: Headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
 
 @dataclass(slots=True)
 class Writing:
-    """Writes one call; `sent` counts the events that the client has, `ended` is told the outcome."""
+    """Writes one call; `sent` are the events that the client has, `ended` is told the outcome."""
 
     streams: Streams
     ended: Callable[[Outcome], object]
-    sent: int = 0
+    sent: list[Mapping[str, Any]] = field(default_factory=list)
 
     async def chunks(
         self, first: Path | Outcome, watched: AsyncGenerator[Path | Outcome, None]
@@ -40,7 +42,7 @@ class Writing:
                     for chunk in self._seen(seen):
                         yield chunk
             except AdaptiveError as error:
-                yield error_event(502, f"{type(error).__name__}: {error}")
+                yield error_event(self._wire, 502, f"{type(error).__name__}: {error}", self.sent)
 
     def _seen(self, seen: Path | Outcome) -> Iterator[bytes]:
         if isinstance(seen, Outcome):
@@ -48,10 +50,10 @@ class Writing:
             yield from self._last(seen)
         elif isinstance(seen.raw, Open):
             # How the answer ended, and what comes after that, waits for the report.
-            for event in events_in(seen.raw.reading.pieces)[self.sent :]:
+            for event in events_in(seen.raw.reading.pieces)[len(self.sent) :]:
                 if event.ends:
                     return
-                self.sent += 1
+                self.sent.append(event.values)
                 yield event.written({})
 
     def _last(self, outcome: Outcome) -> Iterator[bytes]:
@@ -61,23 +63,36 @@ class Writing:
             events = self._made(chosen)
         details = report(outcome)
         usages = [at for at, event in enumerate(events) if event.counts]
-        for at, event in enumerate(events[self.sent :], self.sent):
+        for at, event in enumerate(events[len(self.sent) :], len(self.sent)):
             told: dict[str, object] = {"usage": summed(self.streams.usages)} if usages[-1:] == [at] else {}
+            self.sent.append(event.values)
             yield event.written({**told, "adaptive": details} if event.ends and details is not None else told)
         if not any(event.ends for event in events):
             why = chosen.error or "; ".join(outcome.degraded) or TRUNCATED
-            yield error_event(502, f"the answer broke off before its end: {why}")
+            yield error_event(self._wire, 502, f"the answer broke off before its end: {why}", self.sent)
             return
-        yield DONE
+        yield self._wire.done
 
     def _made(self, chosen: Path) -> Sequence[Event]:
-        """Events for an answer that was closed before its end, and not shown before: none of its own are left."""
-        head = {"id": "chatcmpl-adaptive", "object": "chat.completion.chunk", "created": int(time.time())}
-        head["model"] = str(self.streams.drawing.body.values.get("model"))
-        said = {"index": 0, "delta": {"role": "assistant", "content": chosen.text}, "finish_reason": None}
-        end = {"index": 0, "delta": {}, "finish_reason": chosen.finish_reason}
-        made = [{**head, "choices": [choice]} for choice in (said, end)]
-        return [Event(json.dumps(values), values, _KIND) for values in made]
+        """Events of a text in place of an answer, or of one that was closed before its end: none of its own are left."""
+        asked = self.streams.drawing.body.values
+        drawn = next(filter(None, (events_in(one.pieces) for one in self.streams.readings)), ())
+        head = self._wire.whole([event.values for event in drawn]) if drawn else {"model": asked.get("model")}
+        counts = {"usage": self._wire.counted(0, 0)}
+        said = self._wire.worded(chosen.text, chosen.finish_reason == "stop", {**head, **counts})
+        made = [*self._wire.events(said)]
+        options = asked.get("stream_options")
+        if self._wire is CHAT and isinstance(options, Mapping) and options.get("include_usage"):
+            made.append({**made[-1], "choices": [], **counts})
+        return [Event(json.dumps(one), one, _KIND, self._wire) for one in made]
+
+    def farewell(self) -> bytes:
+        """What the client is told when the time to finish is over."""
+        return farewell(self._wire, self.sent)
+
+    @property
+    def _wire(self) -> Wire:
+        return self.streams.drawing.wire
 
 
 async def shown(watched: AsyncGenerator[Path | Outcome, None]) -> Path | Outcome:

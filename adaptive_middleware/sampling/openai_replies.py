@@ -13,6 +13,7 @@ from adaptive_middleware.errors import NotStreaming, SamplerError
 from adaptive_middleware.sampling.chunks import Chunks, ProviderError
 from adaptive_middleware.sampling.endpoint import Busy, Endpoint, busy, messages_of, seconds
 from adaptive_middleware.sampling.reading import Piece
+from adaptive_middleware.sampling.refusing import refuses_streams
 from adaptive_middleware.sampling.settling import stalled
 from adaptive_middleware.sampling.sse import DONE, Events, MalformedStream, as_json
 from adaptive_middleware.types import Request
@@ -60,7 +61,7 @@ def refusal(place: Endpoint, reply: httpx2.Response, body: bytes) -> Exception:
         return Busy(said, seconds(reply.headers.get("retry-after")))
     if reply.is_success:
         return _in_one_piece(place, reply, shown)
-    if reply.status_code in (400, 422) and '"stream' in said.lower().replace("'", '"'):
+    if refuses_streams(reply.status_code, shown):
         message = f"{place.url} does not stream {place.model!r}: {said}"
         return NotStreaming(message)
     message = f"{place.url} refused a request for {place.model!r}: {said}"

@@ -12,6 +12,7 @@ Behaviours are switched on by `+name` or `+name=value` after the model's name, i
     fake+fail                every request is answered with HTTP 500; `+fail=3`: every third one
     fake+limit=2             every second request is answered with HTTP 429 and Retry-After
     fake+delay=20            answers after 20 ms
+    fake+reasoning           of the Responses API: an item of reasoning comes before the answer
     fake+single              refuses n > 1 with HTTP 400; `+ignore-n` gives one choice whatever n
 """
 

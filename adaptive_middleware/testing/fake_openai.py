@@ -3,9 +3,9 @@
     with fake_openai() as server:
         model = ChatOpenAI(base_url=server.url, api_key="none", model="fake+arithmetic")
 
-It answers `/v1/chat/completions` (n, tools, response_format, stop, logprobs, SSE streams, usage) and
-`/v1/models`; `/calls` and the attributes of the server say what was asked. What it answers is decided by
-the model's name: see `fake_answers`. Needs starlette and uvicorn.
+It answers `/v1/chat/completions` (n, tools, response_format, stop, logprobs, SSE streams, usage),
+`/v1/responses` (input, tools, text.format, streams of events, usage) and `/v1/models`; `/calls` and the
+attributes of the server say what was asked. What it answers is decided by the model's name: see `fake_answers`. Needs starlette and uvicorn.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from adaptive_middleware.testing.fake_answers import Json, Reply, behaviours, reply
+from adaptive_middleware.testing.fake_responses import chat_of, events, response
 
 RETRY_AFTER_MS = 20
 
@@ -36,7 +37,7 @@ RETRY_AFTER_MS = 20
 class Server:
     """A running server: its address, and everything it was asked since the last `reset`.
 
-    `calls` are the bodies of all chat-completions requests, in order of arrival, and `bodies` their bytes; `choices` counts the
+    `calls` are the bodies of all requests for answers, in order of arrival, and `bodies` their bytes; `choices` counts the
     answers given, `in_flight` the requests being answered now, `peak` the most at the same moment, and
     `abandoned` the requests whose client went away before the answer.
     """
@@ -58,7 +59,7 @@ class Server:
         self.choices = self.peak = self.abandoned = 0
 
     async def complete(self, request: Request) -> Response:
-        """Answer a chat-completions request."""
+        """Answer a request for a chat completion or for a response."""
         body: dict[str, Any] = await request.json()
         self.bodies.append(await request.body())
         self.calls.append(body)
@@ -71,7 +72,8 @@ class Server:
                 return Response(status_code=499)
         finally:
             self.in_flight -= 1
-        return _refusal(body, count) or self._answer(body, count)
+        answer = self._respond if request.url.path.endswith("/responses") else self._answer
+        return _refusal(body, count) or answer(body, count)
 
     async def models(self, _request: Request) -> Response:
         """The model list that clients ask for."""
@@ -106,6 +108,16 @@ class Server:
         whole = {**head, "object": "chat.completion", "choices": choices, "usage": usage(body, replies)}
         return JSONResponse(whole, headers=headers)
 
+    def _respond(self, body: Json, count: int) -> Response:
+        chat = chat_of(body)
+        one = reply(chat, self.choices)
+        self.choices += 1
+        whole = response(body, one, count, usage(chat, [one]))
+        headers = {"x-request-id": f"req-{count}"}
+        if body.get("stream"):
+            return StreamingResponse(events(whole), media_type="text/event-stream", headers=headers)
+        return JSONResponse(whole, headers=headers)
+
 
 def usage(body: Json, replies: list[Reply]) -> dict[str, int]:
     """Token counts of a request: a token is a word, of the prompt's JSON and of all replies."""
@@ -123,6 +135,7 @@ def fake_openai() -> Iterator[Server]:
     server = Server(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
     routes = [
         Route("/v1/chat/completions", server.complete, methods=["POST"]),
+        Route("/v1/responses", server.complete, methods=["POST"]),
         Route("/v1/models", server.models),
         Route("/calls", server.counts),
     ]

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adaptive_middleware.transport.text import conversation_text, items_text
+from adaptive_middleware.transport.said import said
+from adaptive_middleware.transport.wire import CHAT, FOREIGN, RESPONSES, Wire, wire_of
 from adaptive_middleware.types import Request
 
 Headers = Sequence[tuple[str, str]]
@@ -16,8 +17,6 @@ _OURS = "x-adaptive-"
 _REMADE = ("content-length", "transfer-encoding")
 _STREAM = ("stream", "stream_options")
 _SPLIT = ("messages", "input", "tools", *_STREAM)
-_ONCE = ("stream", "background", "conversation", "prompt")
-_HARMLESS = ("function", "custom")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +37,16 @@ class Form:
 class Call:
     """A completion that a client asked for: its bytes and headers, its JSON, and the request that it is.
 
-    `responses` says that it is one of the Responses API, not of chat completions.
+    `wire` says whether it is one of chat completions or of the Responses API. `once` says that it must not be drawn
+    several times: only the rules of tools are for it.
     """
 
     content: bytes
     headers: Headers
     body: Mapping[str, Any]
     request: Request
-    responses: bool = False
+    wire: Wire = CHAT
+    once: bool = False
 
     @property
     def streams(self) -> bool:
@@ -54,9 +55,10 @@ class Call:
 
     @property
     def counts(self) -> bool:
-        """Whether the client's stream is to end with the usage."""
+        """Whether the client's stream is to end with the usage; a response's always does."""
         options = self.body.get("stream_options")
-        return self.streams and isinstance(options, Mapping) and options.get("include_usage") is True
+        asked = isinstance(options, Mapping) and options.get("include_usage") is True
+        return self.streams and (asked or self.wire is RESPONSES)
 
     @property
     def labelled(self) -> bool:
@@ -81,7 +83,8 @@ class Call:
     def streamed(self, request: Request, number: int) -> Form:
         """As `form`, for an answer that is streamed with its usage."""
         options = {**(self.body.get("stream_options") or {}), "include_usage": True}
-        stream = {} if self.counts else {"stream": True, "stream_options": options}
+        counting = {} if self.wire is RESPONSES else {"stream_options": options}
+        stream = {} if self.counts else {"stream": True, **counting}
         return self._form(request, {**self._seed(number), **stream}, (), number)
 
     def _form(
@@ -95,11 +98,11 @@ class Call:
         return Form(content, () if own else self._headers(number), request.deadline, own)
 
     def _set_by(self, request: Request) -> dict[str, object]:
-        """The parameters that a strategy has added or changed."""
-        ours = self.request.parameters
+        """The parameters that a strategy has added or changed, and the messages where it has added some."""
+        ours, changed = self.request.parameters, said(self.body, request)
         if request.parameters is ours:
-            return {}
-        return {k: v for k, v in request.parameters.items() if k not in ours or ours[k] != v}
+            return changed
+        return {**changed, **{k: v for k, v in request.parameters.items() if k not in ours or ours[k] != v}}
 
     def _seed(self, number: int) -> dict[str, int]:
         seed = self.body.get("seed")
@@ -122,32 +125,25 @@ def read_call(content: bytes, headers: Headers, path: str = "/chat/completions")
     """The call that a relevant request to `path` is; None for one to be passed on as it is.
 
     That is whatever is not a JSON object with messages or input, a request for several choices (its client wants
-    them all), and a response that must not or cannot be drawn several times: one that is streamed, runs in the
-    background, is added to a conversation, comes from a stored prompt, or may use tools that run at the provider.
+    them all), and a response that runs in the background.
     The headers `x-adaptive-tags` (comma-separated) and `x-adaptive-call-site` are for rules to look at.
     """
-    responses = path.endswith("/responses")
+    wire = wire_of(path)
     try:
         body = json.loads(content)
-        if not (_repeatable(body) if responses else body.get("n") in (None, 1)):
+        text = wire.question(body)
+        if text is None and (wire is CHAT or body.get("background")):
             return None
-        text = items_text(body["input"]) if responses else conversation_text(body["messages"])
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return Call(content, headers, body, _request(text or "", body, headers, wire), wire, text is None)
+    except FOREIGN:
         return None
-    return Call(content, headers, body, _request(text, body, headers), responses)
 
 
-def _repeatable(body: Mapping[str, Any]) -> bool:
-    """Whether a response may be drawn several times with no more effect than its cost."""
-    tools = body.get("tools") or ()
-    return not any(body.get(name) for name in _ONCE) and all(tool["type"] in _HARMLESS for tool in tools)
-
-
-def _request(text: str, body: Mapping[str, Any], headers: Headers) -> Request:
+def _request(text: str, body: Mapping[str, Any], headers: Headers, wire: Wire) -> Request:
     named = {name.lower(): value for name, value in headers}
     tags = (tag.strip() for tag in named.get("x-adaptive-tags", "").split(","))
     model = body.get("model")
-    given = body["messages"] if "messages" in body else body["input"]
+    given = body[wire.asked]
     return Request(
         text,
         messages=(given,) if isinstance(given, str) else given,

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing, closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from adaptive_middleware.errors import AdaptiveError
@@ -20,7 +21,10 @@ from adaptive_middleware.transport.result import failure, result
 from adaptive_middleware.transport.sampler import AsyncReplySampler, Drawn, ReplySampler
 from adaptive_middleware.transport.settings import Settings, reply_of
 from adaptive_middleware.transport.showing import Showing
+from adaptive_middleware.transport.showing_chunks import ShowingChunks
+from adaptive_middleware.transport.showing_responses import ShowingResponse
 from adaptive_middleware.transport.streamed import finish, is_stream, opened
+from adaptive_middleware.transport.wire import RESPONSES
 from adaptive_middleware.types import Outcome, Path, Request
 
 
@@ -47,26 +51,28 @@ class Exchange:
             return self.settings.response(failure(error))
 
     def _whole(self, request: Any, call: Call) -> Any:
-        drawn = Drawn()
+        drawn = Drawn(call.wire)
         sampler, streamer = self._ports(request, call, drawn)
-        outcome = self.settings.middleware.run(call.request, sampler, streamer=streamer)
+        outcome = self.settings.answering(call).run(call.request, sampler, streamer=streamer)
         return self.settings.response(result(outcome, call, drawn))
 
     def _streamed(self, request: Any, call: Call) -> Any:
-        showing = Showing(call, Drawn())
+        showing = showing_of(call)
         events = self._events(request, showing)
         body = self.live(next(events), events, showing.broken)
         return self.settings.response(showing.head(), body)
 
     def _events(self, request: Any, showing: Showing) -> Generator[bytes, None, None]:
         sampler, streamer = self._ports(request, showing.call, showing.drawn)
-        watched = self.settings.middleware.stream(showing.call.request, sampler, streamer=streamer)
+        watched = self.settings.answering(showing.call).stream(
+            showing.call.request, sampler, streamer=streamer
+        )
         with closing(cast("Generator[Path | Outcome]", watched)) as seen:
             for one in seen:
                 yield from showing.more(one)
         yield from showing.end()
 
-    def _ports(self, request: Any, call: Call, drawn: Drawn) -> tuple[ReplySampler, StepStreamer | None]:
+    def _ports(self, request: Any, call: Call, drawn: Drawn) -> tuple[ReplySampler, StepStreamer]:
         def send(form: Form) -> Reply:
             try:
                 with closing(self.inner(self.settings.request(request, form))) as response:
@@ -75,10 +81,12 @@ class Exchange:
                 raise self.settings.too_late(error, form) from error
 
         sampler = ReplySampler(call, send, drawn, self.settings.max_concurrency)
-        if call.responses:
-            return sampler, None
-        source, told = self._source(request, call, drawn), drawn.readings.append
-        return sampler, StepStreamer(source, finish, begun=told, **self.settings.steps(call))
+        source, told, finished = (
+            self._source(request, call, drawn),
+            drawn.readings.append,
+            partial(finish, call.wire),
+        )
+        return sampler, StepStreamer(source, finished, begun=told, **self.settings.steps(call))
 
     def _source(self, request: Any, call: Call, drawn: Drawn) -> Source:
         def pieces(asked: Request) -> Generator[Piece, None, None]:
@@ -86,7 +94,8 @@ class Exchange:
             with closing(self.inner(self.settings.request(request, form))) as response:
                 head = reply_of(response)
                 streams = is_stream(head.headers)
-                parsing = opened(head if streams else reply_of(response, response.read()))
+                whole = head if streams else reply_of(response, response.read())
+                parsing = opened(whole, call.wire)
                 for block in response.iter_bytes():
                     yield from parsing.pieces(block)
                     if parsing.over:
@@ -119,20 +128,22 @@ class AsyncExchange:
             return self.settings.response(failure(error))
 
     async def _whole(self, request: Any, call: Call) -> Any:
-        drawn = Drawn()
+        drawn = Drawn(call.wire)
         sampler, streamer = self._ports(request, call, drawn)
-        outcome = await self.settings.middleware.arun(call.request, sampler, streamer=streamer)
+        outcome = await self.settings.answering(call).arun(call.request, sampler, streamer=streamer)
         return self.settings.response(result(outcome, call, drawn))
 
     async def _streamed(self, request: Any, call: Call) -> Any:
-        showing = Showing(call, Drawn())
+        showing = showing_of(call)
         events = self._events(request, showing)
         body = self.live(await anext(events), events, showing.broken)
         return self.settings.response(showing.head(), body)
 
     async def _events(self, request: Any, showing: Showing) -> AsyncGenerator[bytes, None]:
         sampler, streamer = self._ports(request, showing.call, showing.drawn)
-        watched = self.settings.middleware.astream(showing.call.request, sampler, streamer=streamer)
+        watched = self.settings.answering(showing.call).astream(
+            showing.call.request, sampler, streamer=streamer
+        )
         async with aclosing(watched) as seen:
             async for one in seen:
                 for event in showing.more(one):
@@ -140,9 +151,7 @@ class AsyncExchange:
         for event in showing.end():
             yield event
 
-    def _ports(
-        self, request: Any, call: Call, drawn: Drawn
-    ) -> tuple[AsyncReplySampler, AsyncStepStreamer | None]:
+    def _ports(self, request: Any, call: Call, drawn: Drawn) -> tuple[AsyncReplySampler, AsyncStepStreamer]:
         async def send(form: Form) -> Reply:
             try:
                 async with aclosing(await self.inner(self.settings.request(request, form))) as response:
@@ -151,10 +160,12 @@ class AsyncExchange:
                 raise self.settings.too_late(error, form) from error
 
         sampler = AsyncReplySampler(call, send, drawn, self.settings.max_concurrency)
-        if call.responses:
-            return sampler, None
-        source, told = self._source(request, call, drawn), drawn.readings.append
-        return sampler, AsyncStepStreamer(source, finish, begun=told, **self.settings.steps(call))
+        source, told, finished = (
+            self._source(request, call, drawn),
+            drawn.readings.append,
+            partial(finish, call.wire),
+        )
+        return sampler, AsyncStepStreamer(source, finished, begun=told, **self.settings.steps(call))
 
     def _source(self, request: Any, call: Call, drawn: Drawn) -> AsyncSource:
         async def pieces(asked: Request) -> AsyncGenerator[Piece, None]:
@@ -162,7 +173,8 @@ class AsyncExchange:
             async with aclosing(await self.inner(self.settings.request(request, form))) as response:
                 head = reply_of(response)
                 streams = is_stream(head.headers)
-                parsing = opened(head if streams else reply_of(response, await response.aread()))
+                whole = head if streams else reply_of(response, await response.aread())
+                parsing = opened(whole, call.wire)
                 async for block in response.aiter_bytes():
                     for piece in parsing.pieces(block):
                         yield piece
@@ -172,3 +184,9 @@ class AsyncExchange:
                     yield piece
 
         return pieces
+
+
+def showing_of(call: Call) -> Showing:
+    """How the call's client sees its stream."""
+    form = ShowingResponse if call.wire is RESPONSES else ShowingChunks
+    return form(call, Drawn(call.wire))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 from adaptive_middleware.errors import AdaptiveError, BudgetError, DeadlineExceeded, SamplerError
 from adaptive_middleware.report import report
 from adaptive_middleware.transport.call import Call, Headers, written
-from adaptive_middleware.transport.chunks import CUT_OFF
 from adaptive_middleware.transport.replies import Completion, Refused, Reply
 from adaptive_middleware.transport.sampler import Drawn
+from adaptive_middleware.transport.usage import summed
 from adaptive_middleware.types import Outcome
 
 OF_BODY = ("content-length", "content-encoding", "transfer-encoding")
@@ -51,22 +50,8 @@ def _worded(outcome: Outcome, call: Call) -> Completion:
     best = None if outcome.choice is None else outcome.considered[outcome.choice.index].path.raw
     reply, head = (best.reply, best.body) if isinstance(best, Completion) else (Reply(200, [], b""), {})
     whole = outcome.chosen.finish_reason == "stop"
-    form = _response if call.responses else _completion
-    body = form(outcome.chosen.text, whole, {"id": "adaptive", "model": call.request.model, **head})
+    body = call.wire.worded(outcome.chosen.text, whole, {"model": call.request.model, **head})
     return Completion(replace(reply, content=b""), body)
-
-
-def _completion(text: str, whole: bool, head: Mapping[str, Any]) -> dict[str, Any]:
-    message = {"role": "assistant", "content": text}
-    choice = {"index": 0, "message": message, "finish_reason": "stop" if whole else CUT_OFF}
-    return {"object": "chat.completion", "created": int(time.time()), **head, "choices": [choice]}
-
-
-def _response(text: str, whole: bool, head: Mapping[str, Any]) -> dict[str, Any]:
-    status = "completed" if whole else "incomplete"
-    part = {"type": "output_text", "text": text, "annotations": []}
-    item = {"type": "message", "id": "adaptive", "role": "assistant", "status": status, "content": [part]}
-    return {"object": "response", "created_at": int(time.time()), **head, "status": status, "output": [item]}
 
 
 def additions(details: Mapping[str, Any] | None, usage: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -76,28 +61,9 @@ def additions(details: Mapping[str, Any] | None, usage: Mapping[str, Any] | None
 
 
 def total(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The `usage` of all bodies, number by number at every depth; None where none has any.
-
-    >>> total([{"usage": {"total_tokens": 3, "details": {"audio": 1}}}, {"usage": {"total_tokens": 4}}])
-    {'total_tokens': 7, 'details': {'audio': 1}}
-    """
-    summed: dict[str, Any] | None = None
-    for body in bodies:
-        if isinstance(body.get("usage"), Mapping):
-            summed = _added(summed or {}, body["usage"])
-    return summed
-
-
-def _added(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
-    return {**left, **{name: _sum(left.get(name), value) for name, value in right.items()}}
-
-
-def _sum(left: object, right: object) -> object:
-    if isinstance(left, Mapping) and isinstance(right, Mapping):
-        return _added(left, right)
-    if isinstance(left, (int, float)) and isinstance(right, (int, float)):
-        return left + right
-    return left if right is None else right
+    """The `usage` of all bodies, added up; None where none has any."""
+    usages = [body["usage"] for body in bodies if isinstance(body.get("usage"), Mapping)]
+    return summed(usages) if usages else None
 
 
 def adaptive_headers(outcome: Outcome) -> Headers:

@@ -10,10 +10,10 @@ from typing import Any, Generic, TypeVar
 
 from adaptive_middleware.sampling.fanout import afan_out, fan_out
 from adaptive_middleware.sampling.reading import Reading
-from adaptive_middleware.transport import responses
 from adaptive_middleware.transport.call import Call, Form
 from adaptive_middleware.transport.replies import Completion, Reply, answer
 from adaptive_middleware.transport.streamed import spent
+from adaptive_middleware.transport.wire import CHAT, Wire
 from adaptive_middleware.types import Path, Request
 
 Sent = TypeVar("Sent", Reply, Awaitable[Reply])
@@ -23,13 +23,14 @@ Sent = TypeVar("Sent", Reply, Awaitable[Reply])
 class Drawn:
     """All that a call has drawn: completions in one piece, and readings of streams; `numbers` counts what was sent."""
 
+    wire: Wire = CHAT
     completions: list[Completion] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=count)
 
     def spent(self) -> list[Mapping[str, Any]]:
         """Bodies with the `usage` of each."""
-        streams = [spent(reading) for reading in self.readings if reading.started]
+        streams = [spent(reading, self.wire) for reading in self.readings if reading.started]
         return [*(one.body for one in self.completions), *streams]
 
 
@@ -46,7 +47,7 @@ class _Drawing(Generic[Sent]):
         return self.send(self.call.form(request, next(self.drawn.numbers)))
 
     def _kept(self, reply: Reply) -> Path:
-        completion, path = (responses.answer if self.call.responses else answer)(reply)
+        completion, path = answer(reply, self.call.wire)
         self.drawn.completions.append(completion)
         return path
 

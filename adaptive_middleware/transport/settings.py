@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from adaptive_middleware.errors import ConfigError, DeadlineExceeded
 from adaptive_middleware.middleware import Middleware
+from adaptive_middleware.rules import Rule, every_call
 from adaptive_middleware.sampling.fanout import MARGIN
+from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.transport.call import Call, Form, Headers, read_call
 from adaptive_middleware.transport.replies import Reply
 from adaptive_middleware.transport.result import OF_BODY
@@ -68,7 +70,12 @@ class Settings:
 
     def passes(self, call: Call) -> bool:
         """Whether the call's rule leaves it as it is."""
-        return self.middleware.rule(call.request).passes_through
+        rule = self.middleware.rule(call.request)
+        return rule.passes_through or (call.once and not rule.tools)
+
+    def answering(self, call: Call) -> Middleware:
+        """The middleware that answers the call."""
+        return once(self.middleware.rule(call.request)) if call.once else self.middleware
 
     def passed_on(self, request: Any, call: Call) -> Any:
         """The client's request itself, unless some of its headers are for us alone."""
@@ -101,6 +108,11 @@ class Settings:
         """How the call's streams are read."""
         boundary = self.middleware.rule(call.request).boundary
         return {"boundary": boundary, "idle": self.idle, "max_concurrency": self.max_concurrency}
+
+
+def once(rule: Rule) -> Middleware:
+    """A middleware that draws one answer within the rule's limits, and withholds what its tools say: nothing makes it surer."""
+    return Middleware(rules=(replace(rule, strategy=pass_through, when=every_call),))
 
 
 def reply_of(response: Any, content: bytes | None = None) -> Reply:

@@ -1,30 +1,30 @@
-"""What a client that streams is sent: the followed answer's own chunks as they come, or the winner's, and the end of both."""
+"""What a client that streams is sent: the followed answer's own events as they come, or the winner's, and the end of both."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from adaptive_middleware.errors import AdaptiveError
-from adaptive_middleware.report import report
 from adaptive_middleware.sampling.shown import Shown
-from adaptive_middleware.transport.call import Call, written
-from adaptive_middleware.transport.chunks import chunks_of, ended
+from adaptive_middleware.transport.call import Call
 from adaptive_middleware.transport.replies import Reply
-from adaptive_middleware.transport.result import OF_BODY, adaptive_headers, described, total, winner
+from adaptive_middleware.transport.result import OF_BODY, adaptive_headers, described, winner
 from adaptive_middleware.transport.sampler import Drawn
 from adaptive_middleware.transport.streamed import chunks_in
 from adaptive_middleware.types import Outcome, Path
 
-_DONE = b"data: [DONE]\n\n"
+Json = Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class Showing:
+class Showing(ABC):
     """One streamed call as its client sees it, in events; fed with what `Middleware.stream` yields.
 
-    The chunk that says how the answer ended is held back until the outcome is known, and carries it as `adaptive`.
+    The event that says how the answer ended is held back until the outcome is known, and carries it as `adaptive`.
+    `sent` are the events of a response that the client has.
     """
 
     call: Call
@@ -32,8 +32,7 @@ class Showing:
     shown: Shown = field(default_factory=Shown)
     source: Reply | None = None
     known: Outcome | None = None
-    first: Mapping[str, Any] | None = None
-    last: Mapping[str, Any] | None = None
+    sent: list[Json] = field(default_factory=list)
 
     def more(self, seen: Path | Outcome) -> list[bytes]:
         """The events of what the followed answer has grown by."""
@@ -49,19 +48,12 @@ class Showing:
         if not self.shown.complete():
             best = winner(outcome, self.call)
             self.source = best.reply
-            events = self._events(best.chunks or chunks_of(best.body))
-        details, chosen = report(outcome), outcome.chosen
-        reason = chosen.finish_reason if chosen.done else None
-        last = self.last or {**self._head(), "choices": [ended(reason)]}
-        events.append(_event({**last, **({} if details is None else {"adaptive": details})}))
-        usage = total(self.drawn.spent())
-        if self.call.counts and usage is not None:
-            events.append(_event({**self._head(), "choices": [], "usage": usage}))
-        return [*events, _DONE]
+            events = self._events(best.chunks or self.call.wire.events(best.body))
+        return [*events, *self._last(outcome)]
 
     def broken(self, error: AdaptiveError) -> list[bytes]:
         """The events that tell a client of an error, after others."""
-        return [_event({"error": described(error)}), _DONE]
+        return [self.call.wire.broken(described(error), self.sent)]
 
     def head(self) -> Reply:
         """The head of the reply, once there is a first event."""
@@ -71,27 +63,10 @@ class Showing:
         kind = ("content-type", "text/event-stream; charset=utf-8")
         return Reply(200, [*kept, kind, *told], b"", source.extensions)
 
-    def _events(self, chunks: Iterable[Mapping[str, Any]]) -> list[bytes]:
-        """The chunks as events, with the last one held back, and without usage: that of all answers comes at the end."""
-        usage = {"usage": None} if self.call.counts else {}
-        events: list[bytes] = []
-        for chunk in chunks:
-            if not chunk.get("choices"):
-                continue
-            self.first = self.first or chunk
-            plain: Mapping[str, Any] | None = {**{k: v for k, v in chunk.items() if k != "usage"}, **usage}
-            if any(choice.get("finish_reason") for choice in chunk["choices"]):
-                plain, self.last = self.last, plain
-            events += [] if plain is None else [_event(plain)]
-        return events
+    @abstractmethod
+    def _events(self, chunks: Iterable[Json]) -> list[bytes]:
+        """The provider's events as the client gets them, with the last one held back."""
 
-    def _head(self) -> dict[str, Any]:
-        """What all chunks of the answer say."""
-        chunk = (
-            self.last or self.first or {"object": "chat.completion.chunk", "model": self.call.request.model}
-        )
-        return {k: v for k, v in chunk.items() if k not in ("choices", "usage")}
-
-
-def _event(body: Mapping[str, Any]) -> bytes:
-    return b"data: " + written(body) + b"\n\n"
+    @abstractmethod
+    def _last(self, outcome: Outcome) -> list[bytes]:
+        """The events that end the stream."""

@@ -9,6 +9,8 @@ from typing import Any
 from adaptive_middleware.types import ToolCall
 
 Json = Mapping[str, Any]
+NOT_JSON = "(not JSON)"
+"""The one argument of a tool call whose arguments cannot be read; no schema asks for it."""
 _INSTRUCTIONS = ("system", "developer")
 _TEXTS = ("text", "input_text", "output_text")
 
@@ -62,14 +64,28 @@ def content_text(content: object) -> str:
 
 
 def called_tools(message: Json) -> tuple[ToolCall, ...]:
-    """The tool calls of an answer, functions and custom tools; one whose arguments are not a JSON object is left out.
+    """The tool calls of an answer, functions and custom tools; those that cannot be read are calls, too: see `arguments_of`.
 
     >>> function = {"name": "add", "arguments": '{"a": 1}'}
     >>> called_tools({"tool_calls": [{"id": "c1", "type": "function", "function": function}]})
     (ToolCall(name='add', arguments={'a': 1}, id='c1'),)
     """
-    found = [_call(name, arguments, id_) for name, arguments, id_ in _written_calls(message)]
-    return tuple(call for call in found if call is not None)
+    return tuple(
+        ToolCall(name, arguments_of(arguments), id_) for name, arguments, id_ in _written_calls(message)
+    )
+
+
+def arguments_of(written: str) -> Mapping[str, object]:
+    """The arguments of a tool call; those that are no JSON object as `NOT_JSON`.
+
+    >>> arguments_of('{"a": 1}'), arguments_of('{"a": ')
+    ({'a': 1}, {'(not JSON)': '{"a": '})
+    """
+    try:
+        found = json.loads(written)
+    except (ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {NOT_JSON: written}
 
 
 def _paragraph(message: Json) -> str:
@@ -81,7 +97,7 @@ def _part(part: object) -> str:
     if not isinstance(part, Mapping):
         return str(part)
     kind = part.get("type", "part")
-    return str(part.get("text", "")) if kind in _TEXTS else f"[{kind}]"
+    return str(part.get("text") or "") if kind in _TEXTS else f"[{kind}]"
 
 
 def _written_calls(message: Json) -> Iterator[tuple[str, str, str | None]]:
@@ -93,11 +109,3 @@ def _written_calls(message: Json) -> Iterator[tuple[str, str, str | None]]:
             yield call["function"]["name"], call["function"].get("arguments") or "{}", call.get("id")
     if old := message.get("function_call"):
         yield old["name"], old.get("arguments") or "{}", None
-
-
-def _call(name: str, arguments: str, id_: str | None) -> ToolCall | None:
-    try:
-        found = json.loads(arguments)
-    except (ValueError, RecursionError):
-        return None
-    return ToolCall(name, found, id_) if isinstance(found, dict) else None

@@ -91,7 +91,8 @@ def test_sigterm_waits_no_longer_than_its_grace(tmp_path: Path) -> None:
         socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as raw,
     ):
         raw.sendall(
-            b'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n{"model":"m"}'
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 27\r\n\r\n"
+            b'{"model":"m","messages":[]}'
         )
         eventually(lambda: upstream.open == 2)
         server.send_signal(signal.SIGTERM)

@@ -84,3 +84,36 @@ def test_a_structured_answer_is_one(site: str) -> None:
             base_url=f"{site}/v1", api_key="k", model="m", http_client=http, max_retries=0
         )
         assert model.with_structured_output(schema, method="json_schema").invoke("What is f(3)?") == {"a": 3}
+
+
+def test_langchain_runs_a_tool_loop_of_responses_whole_and_streamed(site: str, fake: Server) -> None:
+    openai = pytest.importorskip("langchain_openai")
+    messages = pytest.importorskip("langchain_core.messages")
+
+    def add(a: int, b: int) -> int:
+        """Add two numbers."""
+        return a + b
+
+    with httpx2.Client() as http:
+        model = openai.ChatOpenAI(
+            base_url=f"{site}/v1",
+            api_key="k",
+            model="m+reasoning",
+            http_client=http,
+            max_retries=0,
+            use_responses_api=True,
+        ).bind_tools([add])
+        for streamed in (False, True):
+
+            def said(turns: list[Any], streamed: bool = streamed) -> Any:
+                return reduce(operator.add, model.stream(turns)) if streamed else model.invoke(turns)
+
+            fake.reset()
+            question = messages.HumanMessage("What is 3 + 4?")
+            first = said([question])
+            (call,) = first.tool_calls
+            assert (call["name"], call["args"]) == ("add", {"a": 3, "b": 4})
+            last = said([question, first, messages.ToolMessage("7", tool_call_id=call["id"])])
+            assert last.text == "The tool says 7."
+            assert (len(fake.calls), last.usage_metadata["output_token_details"]["reasoning"]) == (6, 6)
+            assert all("input" in body for body in fake.calls)

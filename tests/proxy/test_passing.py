@@ -22,6 +22,7 @@ from adaptive_middleware.rules import Rule
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.testing.fake_openai import fake_openai
 from adaptive_middleware.testing.fake_sse import CUT, Script, StreamServer, fake_sse, whole_reply
+from adaptive_middleware.transport.wire import CHAT
 from adaptive_middleware.types import Outcome, Path
 from adaptive_middleware.types import Request as Call
 from tests.proxy.site import THREE, proxied, sdk
@@ -122,7 +123,7 @@ def test_the_configured_key_takes_the_place_of_the_clients(
     monkeypatch.setenv("UP_KEY", SECRET)
     with proxied(upstream.url, key_env="UP_KEY") as url:
         for path in ("/tokenize", "/v1/responses"):
-            httpx2.post(url + path, headers={"authorization": "Bearer mine"})
+            httpx2.post(url + path, json={}, headers={"authorization": "Bearer mine"})
     for head in upstream.heads:
         assert f"Authorization: Bearer {SECRET}".lower() in head.lower()
         assert "mine" not in head
@@ -221,7 +222,7 @@ def test_a_client_that_leaves_ends_its_upstream_requests(policies: Any, headed: 
         with socket.create_connection((host, int(port))) as raw:
             lines = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
             raw.sendall(lines % len(body) + body)
-            eventually(lambda: slow.open == (1 if policies is None else 3))
+            eventually(lambda: len(slow.asked) == (1 if policies is None else 3))
         eventually(lambda: slow.open == 0)
         assert slow.abandoned == (1 if policies is None else 3)
 
@@ -259,7 +260,7 @@ def test_an_error_of_our_own_says_its_type_and_no_more() -> None:
 
 def test_a_strategy_must_return_a_path_as_it_was_drawn() -> None:
     with pytest.raises(SamplerError, match="as it was drawn"):
-        answered(Outcome(Path(("made up",))), [])
+        answered(Outcome(Path(("made up",))), [], CHAT)
 
 
 def test_without_an_upstream_there_is_no_proxy() -> None:

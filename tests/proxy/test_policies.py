@@ -16,9 +16,10 @@ from adaptive_middleware.config import load
 from adaptive_middleware.proxy.body import Body, NotAnObject
 from adaptive_middleware.proxy.headers import to_client, to_upstream
 from adaptive_middleware.proxy.policies import named, understood
-from adaptive_middleware.proxy.requests import conversation_text
+from adaptive_middleware.proxy.requests import question_of
 from adaptive_middleware.server.requests import Refused
 from adaptive_middleware.testing.fake_sse import StreamServer, answer_script, fake_sse, whole_reply
+from adaptive_middleware.transport.wire import CHAT
 from adaptive_middleware.types import Path
 from tests.proxy.site import THREE, proxied, sdk
 
@@ -147,12 +148,24 @@ CALLED = {
             [*USER, CALLED, {"role": "tool", "content": "7"}, {"role": "developer", "content": "x"}],
             "user: Hi\n\nassistant: f({})\n\ntool: 7",
         ),
-        ([{"role": "assistant", "tool_calls": [{"custom": 1}, 3]}], 'assistant: {"custom": 1}\n3'),
-        ([None, 3], ""),
     ],
 )
 def test_the_scorer_reads_the_conversation(messages: list[Any], text: str) -> None:
-    assert conversation_text(messages) == text
+    assert question_of({"messages": messages}, CHAT) == text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"messages": [{"role": "assistant", "tool_calls": [{"custom": 1}, 3]}]},
+        {"messages": [None, 3]},
+        {"messages": "no"},
+        {"messages": USER, "n": 2},
+        {},
+    ],
+)
+def test_what_cannot_be_read_or_wants_several_choices_has_no_question(values: dict[str, Any]) -> None:
+    assert question_of(values, CHAT) is None
 
 
 JSON = st.recursive(

@@ -21,7 +21,8 @@ from adaptive_middleware.transport.chunks import chunks_of, completion_of
 from adaptive_middleware.transport.httpx2 import AdaptiveTransport
 from adaptive_middleware.transport.replies import Refused, Reply, answer
 from adaptive_middleware.transport.result import failure, total
-from adaptive_middleware.transport.text import called_tools, conversation_text
+from adaptive_middleware.transport.text import NOT_JSON, called_tools, conversation_text
+from adaptive_middleware.transport.wire import CHAT
 from adaptive_middleware.types import ToolCall, Usage
 
 USER = {"role": "user", "content": "What is 2 + 2?"}
@@ -187,6 +188,8 @@ def test_calls_of_functions_custom_tools_and_the_old_form_are_tool_calls() -> No
     old = {"name": "old", "arguments": "{}"}
     assert called_tools({"tool_calls": calls, "function_call": old}) == (
         ToolCall("add", {"a": 2}, "1"),
+        ToolCall("broken", {NOT_JSON: '{"a": '}, "2"),
+        ToolCall("list", {NOT_JSON: "[1]"}, "3"),
         ToolCall("now", {}, "4"),
         ToolCall("run", {"input": "ls"}, "5"),
         ToolCall("old", {}),
@@ -197,13 +200,13 @@ def test_a_reply_is_an_answer_with_its_cost_and_how_it_ended() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}}
     cut = {"message": {"content": "Well,\n\n2"}, "finish_reason": "length"}
     came = reply({"choices": [cut], "usage": usage})
-    completion, path = answer(came)
+    completion, path = answer(came, CHAT)
     assert (path.text, path.done, path.finish_reason) == ("Well,\n\n2", False, "length")
     assert path.usage == Usage(3, 2, 1, requests=1)
     assert path.raw is completion
     assert completion.reply is came
-    _, silent = answer(reply({"choices": [{"message": {"content": None}}]}))
-    assert silent.usage == Usage(requests=1)
+    _, silent = answer(reply({"choices": [{"message": {"content": None}}]}), CHAT)
+    assert silent.usage == Usage(requests=1, estimated=True)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +223,7 @@ def test_a_reply_is_an_answer_with_its_cost_and_how_it_ended() -> None:
 )
 def test_a_reply_that_is_no_completion_is_kept_for_the_client(came: Reply) -> None:
     with pytest.raises(Refused) as raised:
-        answer(came)
+        answer(came, CHAT)
     assert failure(raised.value) is came
 
 

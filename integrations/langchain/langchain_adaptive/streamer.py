@@ -12,6 +12,7 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from adaptive_middleware.sampling.astreams import AsyncSource
 from adaptive_middleware.sampling.reading import Piece
+from adaptive_middleware.sampling.refusing import told_apart
 from adaptive_middleware.sampling.streams import Source
 from adaptive_middleware.types import Request
 from langchain_adaptive.chunks import Chunks
@@ -30,7 +31,7 @@ def source(inner: BaseChatModel, extra: Mapping[str, Any]) -> Source:
         if inner.rate_limiter is not None:
             inner.rate_limiter.acquire(blocking=True)
         stream = inner._stream(_messages(request), **{**inner_arguments(request), **extra})  # noqa: SLF001
-        with closing(cast("Generator[ChatGenerationChunk]", stream)) as open_chunks:
+        with told_apart(), closing(cast("Generator[ChatGenerationChunk]", stream)) as open_chunks:
             for chunk in open_chunks:
                 yield chunks.piece(chunk)
         yield chunks.end(type(inner).__name__)
@@ -46,9 +47,10 @@ def asource(inner: BaseChatModel, extra: Mapping[str, Any]) -> AsyncSource:
         if inner.rate_limiter is not None:
             await inner.rate_limiter.aacquire(blocking=True)
         stream = inner._astream(_messages(request), **{**inner_arguments(request), **extra})  # noqa: SLF001
-        async with aclosing(cast("AsyncGenerator[ChatGenerationChunk]", stream)) as open_chunks:
-            async for chunk in open_chunks:
-                yield chunks.piece(chunk)
+        with told_apart():
+            async with aclosing(cast("AsyncGenerator[ChatGenerationChunk]", stream)) as open_chunks:
+                async for chunk in open_chunks:
+                    yield chunks.piece(chunk)
         yield chunks.end(type(inner).__name__)
 
     return pieces

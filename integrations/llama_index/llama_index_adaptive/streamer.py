@@ -14,6 +14,7 @@ from llama_index.core.llms.llm import LLM
 from adaptive_middleware.errors import NotStreaming
 from adaptive_middleware.sampling.astreams import AsyncSource, AsyncStepStreamer
 from adaptive_middleware.sampling.reading import Piece
+from adaptive_middleware.sampling.refusing import told_apart
 from adaptive_middleware.sampling.streams import Source, StepStreamer
 from adaptive_middleware.steps import Boundary
 from adaptive_middleware.types import Request
@@ -74,7 +75,7 @@ def _source(
     def pieces(request: Request) -> Generator[Piece, None, None]:
         answer = new()
         try:
-            with closing(ask(request)) as responses:
+            with told_apart(), closing(ask(request)) as responses:
                 for response in responses:
                     yield answer.piece(response)
         except NotImplementedError as error:
@@ -91,9 +92,10 @@ def _asource(
     async def pieces(request: Request) -> AsyncGenerator[Piece, None]:
         answer = new()
         try:
-            async with aclosing(await ask(request)) as responses:
-                async for response in responses:
-                    yield answer.piece(response)
+            with told_apart():
+                async with aclosing(await ask(request)) as responses:
+                    async for response in responses:
+                        yield answer.piece(response)
         except NotImplementedError as error:
             raise NotStreaming(_NO_STREAM.format(error=error)) from error
         yield answer.end()
