@@ -10,48 +10,16 @@ from dataclasses import dataclass, field
 from math import fsum
 
 from adaptive_middleware.spent import Spent
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a call cost: token counts (>= 0), provider requests, and dollars where a price is known.
-
-    `estimated` says that tokens were reckoned from lengths of text, because the provider did not count them.
-
-    >>> Usage(prompt_tokens=10, completion_tokens=5, requests=1) + Usage(prm_tokens=7)
-    Usage(prompt_tokens=10, completion_tokens=5, cached_tokens=0, prm_tokens=7, requests=1, usd=None)
-    """
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    prm_tokens: int = 0
-    requests: int = 0
-    usd: float | None = None
-    estimated: bool = field(default=False, repr=False)
-
-    def __add__(self, other: Usage) -> Usage:
-        usd = other.usd if self.usd is None else self.usd
-        if self.usd is not None and other.usd is not None:
-            usd = self.usd + other.usd
-        return Usage(
-            self.prompt_tokens + other.prompt_tokens,
-            self.completion_tokens + other.completion_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.prm_tokens + other.prm_tokens,
-            self.requests + other.requests,
-            usd,
-            self.estimated or other.estimated,
-        )
+from adaptive_middleware.spent import Usage as Usage  # noqa: PLC0414 - one of the nouns
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One intercepted LLM call: the framework's own payload, and the text view that the scorer reads.
 
-    `messages`, `tools` and `parameters` are opaque here and are handed back untouched; `text` is what the process reward model sees as the
-    question. `deadline` is a `time.monotonic()` instant in seconds. `say` makes the framework's message of a role ("assistant", "user") and a text,
-    where messages are neither mappings nor text.
+    `messages`, `tools` and `parameters` are opaque here and are handed back untouched; `text` is what
+    the process reward model sees as the question. `deadline` is a `time.monotonic()` instant in seconds. `say` makes the
+    framework's message of a role ("assistant", "user") and a text, where messages are neither mappings nor text.
     """
 
     text: str
@@ -79,9 +47,9 @@ class ToolCall:
 class Path:
     """One answer, complete or partial: its steps so far, and the framework's own object as `raw`.
 
-    Joining `steps` gives the text back, character for character. `logprobs` are the sampler's token log-probabilities (natural log, <= 0), where it
-    gives them. `error` marks a sample that failed: it still carries its usage, but is never a candidate. A path without steps is the question
-    alone.
+    Joining `steps` gives the text back, character for character. `logprobs` are the sampler's token
+    log-probabilities (natural log, <= 0), where it gives them. `error` marks a sample that failed: it
+    still carries its usage, but is never a candidate. A path without steps is the question alone.
     """
 
     steps: tuple[str, ...] = ()
@@ -89,7 +57,7 @@ class Path:
     finish_reason: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[float, ...] | None = None
-    usage: Usage = Usage()
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
     raw: object = None
     error: str | None = None
 
@@ -108,9 +76,10 @@ class Path:
 class StepScores:
     """Raw process reward model scores of one path, one in [0, 1] for each scored step.
 
-    `first` is the index of the first scored step: above 0 when the scorer had to cut the beginning away to fit its window. A path without steps
-    gets one score, that of the question. `tokens` is what the scorer computed. `rejected` says why there are no usable scores (then `values` is
-    empty). `quantiles` are there where the model itself predicts them: for each value its (level, quantile) pairs.
+    `first` is the index of the first scored step: above 0 when the scorer had to cut the beginning
+    away to fit its window. A path without steps gets one score, that of the question. `tokens` is what
+    the scorer computed. `rejected` says why there are no usable scores (then `values` is empty).
+    `quantiles` are there where the model itself predicts them: for each value its (level, quantile) pairs.
     """
 
     values: tuple[float, ...] = ()
@@ -188,9 +157,9 @@ class Choice:
 class State:
     """What a policy sees between draws. `limit` is the most samples this call may draw in all.
 
-    `question` is the calibrated estimate of the question alone, `base_rate` the mean of the belief before any sample was seen; `candidates` are the
-    usable samples in the order drawn; `leader` is what selection would return now, `votes` the counts of canonical answers, largest first;
-    `dropped` are answers begun and not finished.
+    `question` is the calibrated estimate of the question alone, `base_rate` the mean of the belief before any
+    sample was seen; `candidates` are the usable samples in the order drawn; `leader` is what selection would return
+    now, `votes` the counts of canonical answers, largest first; `dropped` are answers begun and not finished.
     """
 
     candidates: tuple[Candidate, ...]
@@ -226,11 +195,12 @@ class Decision:
 class Outcome:
     """The result of one call: the chosen path, all that was considered, and why.
 
-    `rule` names the configured policy that applied and `strategy` what ran; `degraded` lists the causes for which the call got less than it asked
-    for (empty when all went well); `failed` are samples that ended in an error, `dropped` answers that were begun and not finished. `shown_from` is
-    the number of steps that were read before the answer was shown while it was written; None where it was returned whole. `rung` names the effort
-    that the answer was drawn with. `budget` is what it took of each budget that it was counted in. `abstained` says why the tool calls of `choice`
-    were withheld: `chosen` then says so in words, and calls nothing; or why no answer is returned.
+    `rule` names the configured policy that applied and `strategy` what ran; `degraded` lists the causes for which the call got less than
+    it asked for (empty when all went well); `failed` are samples that ended in an error, `dropped` answers that
+    were begun and not finished. `shown_from` is the number of steps that were read before the answer was shown
+    while it was written; None where it was returned whole. `rung` names the effort that the answer was drawn with.
+    `budget` is what it took of each budget that it was counted in.
+    `abstained` says why the tool calls of `choice` were withheld: `chosen` then says so in words, and calls nothing; or why no answer is returned.
     """
 
     chosen: Path
@@ -238,7 +208,7 @@ class Outcome:
     choice: Choice | None = None
     question: Estimate | None = None
     decisions: tuple[Decision, ...] = ()
-    usage: Usage = Usage()
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
     degraded: tuple[str, ...] = ()
     failed: tuple[Path, ...] = ()
     rule: str = "default"
