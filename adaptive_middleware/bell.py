@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -36,6 +38,8 @@ class Bell:
 
     async def wait_async(self, seconds: float) -> None:
         """As `wait`, without blocking the event loop."""
+        import asyncio  # noqa: PLC0415 - programs without an event loop start faster
+
         self._loop = asyncio.get_running_loop()
         waiting = self._waiting = self._loop.create_future()
         if self._rung.is_set():
@@ -50,6 +54,8 @@ class Bell:
 
 async def in_thread(work: Callable[[], T]) -> T:
     """What `work` returns, done by another thread; a cancelled caller still waits until it is done."""
+    import asyncio  # noqa: PLC0415 - programs without an event loop start faster
+
     doing = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(doing)

@@ -30,7 +30,6 @@ from adaptive_middleware.ports import (
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.scoring.breaker import Breaker
 from adaptive_middleware.scoring.shield import Shield
-from adaptive_middleware.strategies.budgeted import budgeted
 from adaptive_middleware.strategies.careful import abstaining
 from adaptive_middleware.strategies.guards import fail_open, within
 from adaptive_middleware.strategies.pass_through import pass_through
@@ -224,6 +223,8 @@ def _guarded(rule: Rule, request: Request) -> Flow[Outcome]:
     if request.deadline is not None or rule.tokens is not None:
         flow = within(flow, deadline=request.deadline, tokens=rule.tokens)
     if rule.budget is not None:
+        from adaptive_middleware.strategies.budgeted import budgeted  # noqa: PLC0415 - most calls have none
+
         flow = budgeted(flow, request, rule.budget, policy=rule.name)
     return flow
 

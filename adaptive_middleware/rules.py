@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from adaptive_middleware.budget.ledger import Ledger
 from adaptive_middleware.effects import Strategy
 from adaptive_middleware.steps import Boundary
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.tool_rules import ToolRule
 from adaptive_middleware.types import Request
+
+if TYPE_CHECKING:  # most programs have no budgets, and start faster without
+    from adaptive_middleware.budget.ledger import Ledger
 
 
 def every_call(_request: Request) -> bool:

@@ -10,37 +10,7 @@ from dataclasses import dataclass, field
 from math import fsum
 
 from adaptive_middleware.spent import Spent
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a call cost: token counts (>= 0; `estimated`: reckoned from lengths of text), provider requests, and dollars where a price is known.
-
-    >>> Usage(prompt_tokens=10, completion_tokens=5, requests=1) + Usage(prm_tokens=7)
-    Usage(prompt_tokens=10, completion_tokens=5, cached_tokens=0, prm_tokens=7, requests=1, usd=None)
-    """
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    prm_tokens: int = 0
-    requests: int = 0
-    usd: float | None = None
-    estimated: bool = field(default=False, repr=False)
-
-    def __add__(self, other: Usage) -> Usage:
-        usd = other.usd if self.usd is None else self.usd
-        if self.usd is not None and other.usd is not None:
-            usd = self.usd + other.usd
-        return Usage(
-            self.prompt_tokens + other.prompt_tokens,
-            self.completion_tokens + other.completion_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.prm_tokens + other.prm_tokens,
-            self.requests + other.requests,
-            usd,
-            self.estimated or other.estimated,
-        )
+from adaptive_middleware.spent import Usage as Usage  # noqa: PLC0414 - one of the nouns
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +56,7 @@ class Path:
     finish_reason: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[float, ...] | None = None
-    usage: Usage = Usage()
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
     raw: object = None
     error: str | None = None
 
@@ -235,7 +205,7 @@ class Outcome:
     choice: Choice | None = None
     question: Estimate | None = None
     decisions: tuple[Decision, ...] = ()
-    usage: Usage = Usage()
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
     degraded: tuple[str, ...] = ()
     failed: tuple[Path, ...] = ()
     rule: str = "default"

@@ -51,6 +51,15 @@ class Cap:
         whose = "" if self.scope == "all" else f" of each {self.scope}"
         return f"{self.unit} per {self.window}{whose}"
 
+    def counts(self, key: str) -> bool:
+        """Whether this is the key of one of the cap's accounts.
+
+        >>> Cap("usd", 9, "tenant").counts("usd:tenant=acme:day=2026-11-26")
+        True
+        """
+        unit, scope, window = key.split(":")
+        return (unit, scope.split("=")[0], window.split("=")[0]) == (self.unit, self.scope, self.window)
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:

@@ -31,6 +31,17 @@ class Assumed:
     lease_seconds: float = 600.0
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one account of a cap stands: in the cap's unit, with how many calls of this process wait for it."""
+
+    cap: Cap
+    account: str
+    settled: int
+    held: int
+    waiting: int
+
+
 @dataclass(eq=False, slots=True)
 class Ledger:
     """The caps that hold for all calls, and the one place where they are counted; usable from any thread.
@@ -71,15 +82,11 @@ class Ledger:
             self._serve(room)
         return ticket
 
-    def look(self, ticket: Ticket) -> None:
-        """See whether other processes have given something back, if it is this ticket's turn."""
+    def look(self, ticket: Ticket) -> bool:
+        """See whether other processes have given something back, if it is this ticket's turn; whether it still waits first."""
         with self._lock:
-            if ticket.grant is None and self._rooms.first(ticket.room) is ticket:
+            if self._rooms.first(ticket.room) is ticket:
                 self._serve(ticket.room)
-
-    def turn(self, ticket: Ticket) -> bool:
-        """Whether this ticket is the next one of its room."""
-        with self._lock:
             return self._rooms.first(ticket.room) is ticket
 
     def leave(self, ticket: Ticket) -> None:
@@ -112,6 +119,18 @@ class Ledger:
     def balances(self, accounts: Sequence[str]) -> list[Balance]:
         """The balance of each account, in order; or `BudgetUnavailable`."""
         return self.store.balances(accounts)
+
+    def standing(self) -> list[Standing]:
+        """Where every account of the caps stands that the store remembers; or `BudgetUnavailable`."""
+        known = self.store.accounts()
+        with self._lock:
+            waiting = {key: self._rooms.waiting(key) for key in known}
+        return [
+            Standing(cap, key, balance.settled, balance.held, waiting[key])
+            for cap in self.caps
+            for key, balance in known.items()
+            if cap.counts(key)
+        ]
 
     @property
     def unsettled(self) -> int:

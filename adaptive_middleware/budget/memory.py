@@ -62,6 +62,11 @@ class MemoryStore:
         with self._lock:
             return [self._accounts.get(account, _NOTHING) for account in accounts]
 
+    def accounts(self) -> dict[str, Balance]:
+        """Every account that is remembered, with its balance."""
+        with self._lock:
+            return dict(self._accounts)
+
     def heal(self) -> int:
         """Nothing can be left behind here: 0."""
         return 0

@@ -1,10 +1,10 @@
 -- The budget store's one script. KEYS[1] is the prefix; ARGV is the operation, the seconds that healed holds are
 -- kept, and what the operation needs. Accounts and holds are hashes; `leases` orders open holds by the end of their
--- lease. A wish that arrives twice is granted once. Numbers stay below 2^53, so doubles hold them exactly.
+-- lease, `accounts` has the names of all accounts. A wish that arrives twice is granted once. Numbers stay below 2^53, so doubles hold them exactly.
 local prefix, operation, kept = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
-local leases = prefix .. ':leases'
+local leases, names = prefix .. ':leases', prefix .. ':accounts'
 
 local function account_of(name) return prefix .. ':account:' .. name end
 local function hold_of(name) return prefix .. ':hold:' .. name end
@@ -61,6 +61,7 @@ local function reserve()
   for i = 1, most > 0 and lines or 0 do
     local account = account_of(ARGV[5 * i])
     add(account, 'held', most * tonumber(ARGV[5 * i + 2]))
+    redis.call('SADD', names, ARGV[5 * i])
     redis.call('EXPIRE', account, ARGV[5 * i + 4])
   end
   return {most, short}
@@ -90,6 +91,18 @@ local function balances()
   return found
 end
 
+local function accounts()
+  local found = {}
+  for _, name in ipairs(redis.call('SMEMBERS', names)) do
+    if redis.call('EXISTS', account_of(name)) == 1 then
+      table.insert(found, name)
+    else
+      redis.call('SREM', names, name)
+    end
+  end
+  return found
+end
+
 if operation == 'reserve' then
   heal(100)
   return reserve()
@@ -97,6 +110,8 @@ elseif operation == 'settle' then
   settle()
 elseif operation == 'balances' then
   return balances()
+elseif operation == 'accounts' then
+  return accounts()
 elseif operation == 'heal' then
   return heal(100000)
 end

@@ -69,6 +69,11 @@ class RedisStore:
         numbers = [int(number) for number in self._run("balances", *accounts)]
         return [Balance(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True)]
 
+    def accounts(self) -> dict[str, Balance]:
+        """Every account that is remembered, with its balance."""
+        keys = sorted(key.decode() for key in self._run("accounts"))
+        return dict(zip(keys, self.balances(keys), strict=True))
+
     def heal(self) -> int:
         """Settle to their floors the holds whose lease ran out; how many these were."""
         return int(self._run("heal"))

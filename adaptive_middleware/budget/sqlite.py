@@ -80,6 +80,12 @@ class SqliteStore:
         with self._changing() as db:
             return [_balance(db, account) for account in accounts]
 
+    def accounts(self) -> dict[str, Balance]:
+        """Every account that is remembered, with its balance."""
+        with self._changing() as db:
+            rows = db.execute("SELECT key, settled, held FROM accounts ORDER BY key").fetchall()
+        return {key: Balance(settled, held) for key, settled, held in rows}
+
     def heal(self) -> int:
         """Settle to their floors the holds whose process died or whose lease ran out; how many these were."""
         with self._changing() as db:

@@ -82,6 +82,10 @@ class BudgetStore(Protocol):
         """The balance of each account, in order; zero for an unknown one."""
         ...
 
+    def accounts(self) -> dict[str, Balance]:
+        """Every account that is remembered, with its balance."""
+        ...
+
     def heal(self) -> int:
         """Settle to their floors the holds whose process died or whose lease ran out; how many these were.
 

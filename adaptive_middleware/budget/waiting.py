@@ -66,3 +66,7 @@ class Rooms:
     def busy(self, accounts: Iterable[str]) -> str | None:
         """The first of the accounts that somebody waits for."""
         return next((account for account in accounts if account in self._rooms), None)
+
+    def waiting(self, account: str) -> int:
+        """How many wait for an account."""
+        return sum(map(len, self._rooms.get(account, {}).values()))

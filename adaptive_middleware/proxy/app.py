@@ -19,7 +19,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from adaptive_middleware.config import Plan
-from adaptive_middleware.errors import AdaptiveError, BudgetError
+from adaptive_middleware.errors import (
+    AdaptiveError,
+    BudgetError,
+    BudgetExhausted,
+    BudgetUnavailable,
+    PriceUnknown,
+)
 from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.proxy.body import Body, NotAnObject
 from adaptive_middleware.proxy.drawing import Drawing
@@ -106,7 +112,7 @@ class Proxy:
         except Unusable as error:
             return _written(error.reply)
         except BudgetError as error:
-            raise Refused(504, f"{type(error).__name__}: {error}") from error
+            raise Refused(_status(error), f"{type(error).__name__}: {error}") from error
         except AdaptiveError as error:
             raise Refused(502, f"{type(error).__name__}: {error}") from error
         if response is None:
@@ -209,3 +215,10 @@ def _written(reply: Reply) -> Response:
     own = [pair for pair in reply.headers if pair[0].lower() != b"content-length"]
     response.raw_headers = [*own, (b"content-length", b"%d" % len(reply.body))]
     return response
+
+
+def _status(error: BudgetError) -> int:
+    """Which status says that a budget is used up, that none can be counted, or that the call's time is."""
+    if isinstance(error, (BudgetExhausted, PriceUnknown)):
+        return 429
+    return 503 if isinstance(error, BudgetUnavailable) else 504

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from adaptive_middleware.budget.amounts import Amounts
 from adaptive_middleware.budget.purse import Purse, Wish
-from adaptive_middleware.budget.store import Grant, Settlement
+from adaptive_middleware.budget.store import Ask, Grant, Settlement
 from adaptive_middleware.budget.waiting import Ticket
 from adaptive_middleware.effects import Consult, Flow, Pause
-from adaptive_middleware.errors import BudgetExhausted
+from adaptive_middleware.errors import BudgetExhausted, BudgetUnavailable
 
 T = TypeVar("T")
 
@@ -80,46 +80,63 @@ class Reserving:
             mine = self.purse.own.reserve(wish.ask(shared=False, holds=holds))
             holds, short = mine.holds, mine.short
         if not wish.shared or len(holds) < least:
-            return self._enough(wish, Grant(holds, short), least)
-        ask = wish.ask(shared=True, holds=holds)
-        try:
-            grant = yield from self._do(partial(self.purse.ledger.reserve, ask))
-            if not grant.holds and self._may_wait(wish, grant):
-                queue = partial(self.purse.ledger.wait, ask, self.purse.subject.tenant, grant.short or "")
-                ticket = yield from self._do(queue)
-                return (yield from self._waited(wish, ticket))
-            return self._enough(wish, Grant(grant.holds, grant.short or short), least)
-        except BaseException:
-            self.purse.ledger.release(ask.holds, ask)
-            raise
+            return (yield from self._enough(wish, Grant(holds, short), least))
+        ask, ledger = wish.ask(shared=True, holds=holds), self.purse.ledger
+        grant = yield from self._or(
+            partial(ledger.release, holds, ask), self._do(partial(ledger.reserve, ask))
+        )
+        if grant.holds or not self._may_wait(wish, grant):
+            grant = Grant(grant.holds, grant.short or short)
+            return (yield from self._enough(wish, grant, least, ask))
+        queue = partial(ledger.wait, ask, self.purse.subject.tenant, grant.short or "")
+        ticket = yield from self._or(partial(ledger.release, holds, ask), self._do(queue))
+        granted = yield from self._or(partial(ledger.leave, ticket), self._waited(wish, ticket))
+        if granted is None:
+            yield from self._do(partial(ledger.leave, ticket))
+        return granted
 
     def _waited(self, wish: Wish, ticket: Ticket) -> Flow[Grant | None]:
+        """What was handed over; None when the wish has to be made anew."""
         ledger = self.purse.ledger
+        while ticket.grant is None:
+            if ticket.error is not None:
+                raise ticket.error
+            left = self.until - self.clock()
+            if ticket.hopeless or left <= 0:
+                raise BudgetExhausted(self._short(wish, Grant((), ticket.room), 1))
+            if self.purse.moved(wish):
+                return None
+            first = ledger.store.shared and (yield from self._do(partial(ledger.look, ticket)))
+            yield Pause(ticket.bell, min(left, POLL if first else GLANCE))
+        grant, ticket.grant = ticket.grant, None
+        return grant
+
+    def _or(self, undo: Callable[[], object], flow: Flow[T]) -> Flow[T]:
+        """What `flow` comes to; when it fails or is closed, `undo` is done.
+
+        Not where the store fails: it took nothing, or what it took heals.
+        """
         try:
-            while ticket.grant is None:
-                if ticket.error is not None:
-                    raise ticket.error
-                left = self.until - self.clock()
-                if ticket.hopeless or left <= 0:
-                    return self._enough(wish, Grant((), ticket.room), 1)
-                if self.purse.moved(wish):
-                    return None
-                looks = ledger.store.shared and ledger.turn(ticket)
-                yield from Pause(ticket.bell, min(left, POLL if looks else GLANCE))
-                if looks:
-                    yield from self._do(partial(ledger.look, ticket))
-            grant, ticket.grant = ticket.grant, None
-            return grant
-        finally:
-            ledger.leave(ticket)
+            return (yield from flow)
+        except GeneratorExit:
+            undo()
+            raise
+        except BudgetUnavailable:
+            raise
+        except BaseException:
+            yield from self._do(undo)
+            raise
 
     def _may_wait(self, wish: Wish, grant: Grant) -> bool:
         return self.patient and grant.short is not None and wish.cap(grant.short).on_exhausted == "wait"
 
-    def _enough(self, wish: Wish, grant: Grant, least: int) -> Grant:
-        if len(grant.holds) < least:
-            raise BudgetExhausted(self._short(wish, grant, least))
-        return grant
+    def _enough(self, wish: Wish, grant: Grant, least: int, ask: Ask | None = None) -> Flow[Grant]:
+        """The grant, if it is of at least `least`; what is too little is given back."""
+        if len(grant.holds) >= least:
+            return grant
+        if ask is not None and grant.holds:
+            yield from self._do(partial(self.purse.ledger.release, grant.holds, ask))
+        raise BudgetExhausted(self._short(wish, grant, least))
 
     def _short(self, wish: Wish, grant: Grant, n: int) -> str:
         cap = wish.cap(grant.short or "")

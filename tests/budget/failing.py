@@ -33,5 +33,8 @@ class Failing:
     def balances(self, accounts: Sequence[str]) -> list[Balance]:
         return self._up().balances(accounts)
 
+    def accounts(self) -> dict[str, Balance]:
+        return self._up().accounts()
+
     def heal(self) -> int:
         return self._up().heal()

@@ -191,8 +191,10 @@ async def test_a_store_that_fails_refuses_calls_and_settles_later_what_was_under
     assert outcome.chosen.text == "4"
     assert outcome.degraded == ("BudgetUnavailable: 1 settlements wait for the budgets' store",)
     assert [(spent.settled, spent.left) for spent in outcome.budget] == [(50, None)]
-    with pytest.raises(BudgetUnavailable):
-        await wrapped(ledger).arun(REQUEST, Slow())
+    for _ in range(3):
+        with pytest.raises(BudgetUnavailable):
+            await wrapped(ledger).arun(REQUEST, Slow())
+    assert ledger.unsettled == 1, "refused calls leave nothing to be settled"
     other.execute("COMMIT")
     other.close()
     await wrapped(ledger).arun(REQUEST, Slow())
@@ -235,3 +237,19 @@ async def test_a_store_that_fails_tells_those_who_wait() -> None:
     with pytest.raises(BudgetUnavailable):
         await second
     assert balance(ledger) == (50, 0)
+
+
+async def test_what_another_process_gives_back_reaches_a_call_that_waits(sqlite_store: SqliteStore) -> None:
+    cap = Cap("tokens", 110, on_exhausted="wait")
+    elsewhere = SqliteStore(sqlite_store.path)
+    other = counting(cap, store=elsewhere)
+    sampler = Slow(asyncio.Event())
+    holding = asyncio.create_task(wrapped(other).arun(REQUEST, sampler))
+    await sampler.asked.wait()
+    ledger = counting(cap, store=sqlite_store)
+    waiting = asyncio.create_task(wrapped(ledger).arun(REQUEST, Slow()))
+    await until(lambda: waited_for(ledger))
+    holding.cancel()
+    assert (await waiting).chosen.text == "4"
+    assert balance(ledger) == (2 + 50, 0)
+    elsewhere.close()

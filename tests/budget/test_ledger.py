@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from adaptive_middleware.budget.caps import Cap
-from adaptive_middleware.budget.ledger import Ledger
+from adaptive_middleware.budget.ledger import Ledger, Standing
 from adaptive_middleware.budget.sqlite import SqliteStore
-from adaptive_middleware.budget.store import Ask, Grant
+from adaptive_middleware.budget.store import Ask, BudgetStore, Grant
 from adaptive_middleware.errors import BudgetUnavailable
 from tests.budget.asks import ask, line, numbers, spent
 from tests.budget.failing import Failing
@@ -28,13 +28,13 @@ def test_what_is_given_back_goes_to_who_waits() -> None:
     ledger = full()
     ticket = ledger.wait(wish("w"), None, "a")
     assert ticket.grant is None
-    assert ledger.turn(ticket)
+    assert ledger.look(ticket)
     ledger.settle([spent("h1", 5)], ["a"])
     assert ticket.grant is None, "5 + 10 are taken, 5 are free"
     ledger.release(["h2"], wish("h2"))
     assert ticket.grant == Grant(("w",))
     ticket.bell.wait(0.0)
-    assert not ledger.turn(ticket)
+    assert not ledger.look(ticket)
 
 
 def test_nobody_overtakes_who_waits() -> None:
@@ -111,9 +111,8 @@ def test_who_waits_is_told_when_the_store_fails() -> None:
     ledger.reserve(wish("h2"))
     ticket = ledger.wait(wish("w"), None, "a")
     store.down = True
-    ledger.look(ticket)
+    assert not ledger.look(ticket)
     assert isinstance(ticket.error, BudgetUnavailable)
-    assert not ledger.turn(ticket)
 
 
 def test_what_another_process_gives_back_is_found_by_who_is_first(sqlite_store: SqliteStore) -> None:
@@ -126,5 +125,19 @@ def test_what_another_process_gives_back_is_found_by_who_is_first(sqlite_store: 
     ledger.look(first)
     ledger.look(first)
     assert first.grant == Grant(("w1",))
-    assert ledger.turn(second)
+    assert ledger.look(second)
     other.close()
+
+
+def test_what_stands_where_can_be_seen(store: BudgetStore) -> None:
+    caps = (Cap("tokens", 20), Cap("tokens", 90, "tenant"), Cap("usd", 5))
+    ledger, day = Ledger(caps, store), "tokens:all=:day=2026-11-26"
+    wishes = [ask(name, lines=(line(day, 20), line("tokens:tenant=x:day=2026-11-26", 90))) for name in "gh"]
+    for each in wishes:
+        ledger.reserve(each)
+    ledger.settle([spent("g", 5, 5)], [])
+    ledger.wait(ask("w", lines=(line(day, 20),)), None, day)
+    assert ledger.standing() == [
+        Standing(caps[0], day, 5, 10, 1),
+        Standing(caps[1], "tokens:tenant=x:day=2026-11-26", 5, 10, 0),
+    ]

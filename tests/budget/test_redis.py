@@ -51,6 +51,7 @@ def test_an_expired_hold_makes_room_for_the_next_call(redis_store: RedisStore) -
 
 
 def test_a_server_that_is_not_there_is_named_and_refuses_the_call() -> None:
+    pytest.importorskip("redis")
     store = RedisStore.at("redis://127.0.0.1:1/0", seconds=0.2)
     with pytest.raises(BudgetUnavailable, match="check that it runs and can be reached"):
         store.reserve(ask("h"))

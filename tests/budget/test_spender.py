@@ -57,4 +57,5 @@ def test_many_threads_may_call_what_is_carried_at_once() -> None:
         work = carried(run_of)
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(work, range(50))) == [(number, "1") for number in range(50)]
+        assert {pool.submit(spender).result() for _ in range(20)} == {Spender()}, "the threads are as before"
     assert spender() == Spender()

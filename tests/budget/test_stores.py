@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from adaptive_middleware.budget.store import BudgetStore, Settlement
+from adaptive_middleware.budget.store import Balance, BudgetStore, Settlement
 from tests.budget.asks import ask, line, numbers, spent
 
 
@@ -107,3 +107,15 @@ def test_healing_leaves_what_is_alive_alone(store: BudgetStore) -> None:
     store.reserve(ask("h"))
     assert store.heal() == 0
     assert numbers(store) == [(0, 10)]
+
+
+def test_all_accounts_can_be_looked_at(store: BudgetStore) -> None:
+    assert store.accounts() == {}
+    store.reserve(ask("h", lines=(line("a"), line("b", each=0, floor=0), line("usd:tenant=%22:day=1"))))
+    store.settle([spent("h", 4, 0, 5)])
+    store.reserve(ask("g"))
+    assert store.accounts() == {
+        "a": Balance(4, 10),
+        "b": Balance(0, 0),
+        "usd:tenant=%22:day=1": Balance(5, 0),
+    }
