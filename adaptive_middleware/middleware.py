@@ -12,6 +12,7 @@ from typing import Self
 from adaptive_middleware.effects import Flow, Strategy
 from adaptive_middleware.engine import arun, run
 from adaptive_middleware.live import astream, stream
+from adaptive_middleware.observing import Observed
 from adaptive_middleware.open_answers import aowned, owned
 from adaptive_middleware.ports import (
     AsyncExtender,
@@ -19,6 +20,7 @@ from adaptive_middleware.ports import (
     AsyncSampler,
     AsyncStreamer,
     Extender,
+    Observer,
     Ports,
     Sampler,
     Scorer,
@@ -40,7 +42,8 @@ class Middleware:
 
     `strategy` is what every call gets when no rule accepts it (default: one plain call). The scorer and
     the verifier are shared by all rules and called from one worker thread, so they need not be thread-safe; a
-    `ports.ConcurrentScorer` is called directly. The event loop never waits for them.
+    `ports.ConcurrentScorer` is called directly. The event loop never waits for them. `observers` are told of
+    every call that was answered here; what they raise is logged and never reaches a call.
     """
 
     def __init__(
@@ -50,10 +53,12 @@ class Middleware:
         rules: Sequence[Rule] = (),
         scorer: Scorer | None = None,
         verifier: Verifier | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.rules = (*rules, Rule("default", strategy))
         self.scorer, self.verifier = scorer, verifier
         self._worker = Worker(scorer, verifier)
+        self._observed = Observed(tuple(observers)) if observers else None
 
     @classmethod
     def from_config(cls, source: str | PathLike[str] | Mapping[str, object]) -> Self:
@@ -64,7 +69,7 @@ class Middleware:
         from adaptive_middleware.config import load  # noqa: PLC0415 - pydantic is not needed to run
 
         plan = load(source).build()
-        return cls(rules=plan.rules, scorer=plan.scorer, verifier=plan.verifier)
+        return cls(rules=plan.rules, scorer=plan.scorer, verifier=plan.verifier, observers=plan.observers)
 
     def rule(self, request: Request) -> Rule:
         """The rule that applies to `request`."""
@@ -82,11 +87,11 @@ class Middleware:
 
         `streamer` and `extender` are for strategies that read answers step by step or continue them.
         """
-        rule = self.rule(request)
+        began, rule = time.monotonic(), self.rule(request)
         request = _with_deadline(request, rule)
         with owned(streamer, request) as mine:
             outcome = run(_guarded(rule, request), self._ports(sampler, mine, extender))
-        return _named(outcome, rule)
+        return self._ended(request, _named(outcome, rule), began)
 
     async def arun(
         self,
@@ -97,11 +102,11 @@ class Middleware:
         extender: AsyncExtender | None = None,
     ) -> Outcome:
         """Answer `request` with samples from `sampler`, without blocking the event loop."""
-        rule = self.rule(request)
+        began, rule = time.monotonic(), self.rule(request)
         request = _with_deadline(request, rule)
         async with aowned(streamer, request) as mine:
             outcome = await arun(_guarded(rule, request), self._aports(sampler, mine, extender))
-        return _named(outcome, rule)
+        return self._ended(request, _named(outcome, rule), began)
 
     def stream(
         self,
@@ -112,13 +117,15 @@ class Middleware:
         extender: Extender | None = None,
     ) -> Iterator[Path | Outcome]:
         """As `run`, for a caller that watches: the answer while it is written, where the strategy shows it, then the outcome."""
-        rule = self.rule(request)
+        began, rule = time.monotonic(), self.rule(request)
         request = _with_deadline(request, rule)
         with owned(streamer, request) as mine:
             flow = _guarded(rule, request)
             with closing(stream(flow, self._ports(sampler, mine, extender))) as watched:
                 for seen in watched:
-                    yield _named(seen, rule) if isinstance(seen, Outcome) else seen
+                    if isinstance(seen, Outcome):
+                        seen = self._ended(request, _named(seen, rule), began)  # noqa: PLW2901 - the same, kept
+                    yield seen
 
     async def astream(
         self,
@@ -129,13 +136,20 @@ class Middleware:
         extender: AsyncExtender | None = None,
     ) -> AsyncGenerator[Path | Outcome, None]:
         """As `stream`, without blocking the event loop."""
-        rule = self.rule(request)
+        began, rule = time.monotonic(), self.rule(request)
         request = _with_deadline(request, rule)
         async with aowned(streamer, request) as mine:
             flow = _guarded(rule, request)
             async with aclosing(astream(flow, self._aports(sampler, mine, extender))) as watched:
                 async for seen in watched:
-                    yield _named(seen, rule) if isinstance(seen, Outcome) else seen
+                    if isinstance(seen, Outcome):
+                        seen = self._ended(request, _named(seen, rule), began)  # noqa: PLW2901 - the same, kept
+                    yield seen
+
+    def _ended(self, request: Request, outcome: Outcome, began: float) -> Outcome:
+        if self._observed is None:
+            return outcome
+        return self._observed.ended(request, outcome, time.monotonic() - began)
 
     def _ports(self, sampler: Sampler, streamer: Streamer | None, extender: Extender | None) -> Ports:
         scorer = None if self.scorer is None else self._worker

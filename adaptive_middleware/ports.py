@@ -10,7 +10,17 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
-from adaptive_middleware.types import Candidate, Decision, Estimate, Path, Request, State, StepScores, Verdict
+from adaptive_middleware.types import (
+    Candidate,
+    Decision,
+    Estimate,
+    Outcome,
+    Path,
+    Request,
+    State,
+    StepScores,
+    Verdict,
+)
 
 
 class Sampler(Protocol):
@@ -138,6 +148,18 @@ class AsyncVerifier(Protocol):
 
     async def averify(self, request: Request, paths: Sequence[Path]) -> Sequence[Verdict]:
         """One verdict per path, in order."""
+        ...
+
+
+class Observer(Protocol):
+    """Is told of finished calls: to keep them, count them or send them on.
+
+    It is called in the thread or on the event loop of the call, so it hands over what it got and returns at once.
+    What it raises never reaches the call.
+    """
+
+    def ended(self, request: Request, outcome: Outcome, seconds: float) -> None:
+        """A call was answered; `seconds` from its beginning to its end. Called once, `outcome.id` is set."""
         ...
 
 

@@ -13,12 +13,14 @@ def report(outcome: Outcome) -> dict[str, object] | None:
     tokens, estimated from the samples drawn. `dropped` are answers that were begun and not finished, `shown_from`
     the number of steps read before the answer was shown while it was written (None: it was not), `rung` the effort
     that it was drawn with. `abstained` says why tool calls were withheld (None: they were not); `chosen`, `p` and
-    `lower` are then those of the withheld answer. `rejected` says why a candidate failed verification.
+    `lower` are then those of the withheld answer. `rejected` says why a candidate failed verification. `id` names
+    the call where somebody observes it (None: nobody does).
     """
     unscored = outcome.choice is None or outcome.choice.probability is None
     if outcome.limit == 1 and unscored and not outcome.degraded and outcome.abstained is None:
         return None
     return {
+        "id": outcome.id,
         "rule": outcome.rule,
         "strategy": outcome.strategy,
         **_selected(outcome),

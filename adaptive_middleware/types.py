@@ -224,6 +224,7 @@ class Outcome:
     were begun and not finished. `shown_from` is the number of steps that were read before the answer was shown
     while it was written; None where it was returned whole. `rung` names the effort that the answer was drawn with.
     `abstained` says why the tool calls of `choice` were withheld: `chosen` then says so in words, and calls nothing.
+    `id` names the call where somebody observes it (see `ports.Observer`).
     """
 
     chosen: Path
@@ -242,3 +243,4 @@ class Outcome:
     shown_from: int | None = None
     rung: str | None = None
     abstained: str | None = None
+    id: str | None = field(default=None, compare=False)

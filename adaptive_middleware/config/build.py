@@ -12,10 +12,11 @@ from adaptive_middleware.config.dispatch import VerifierOfRule, conditions
 from adaptive_middleware.config.document import KeyPath
 from adaptive_middleware.config.factory import made
 from adaptive_middleware.config.given import Given
+from adaptive_middleware.config.observing import observers_of
 from adaptive_middleware.config.strategies import Beam, BestOfN, Drawing, Effort, PassThrough, Prune, Stepwise
 from adaptive_middleware.config.tools import rules_of
 from adaptive_middleware.errors import ConfigError
-from adaptive_middleware.ports import Calibrator, Scorer, Verifier
+from adaptive_middleware.ports import Calibrator, Observer, Scorer, Verifier
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.verify.in_order import in_order
 from adaptive_middleware.verify.task_tests import task_tests
@@ -24,11 +25,12 @@ from adaptive_middleware.verify.tool_schema import tool_schema
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a middleware is made of: rules in the order in which they are tried, and their shared ports."""
+    """What a middleware is made of: rules in the order in which they are tried, their shared ports, and who is told."""
 
     rules: tuple[Rule, ...]
     scorer: Scorer | None = None
     verifier: Verifier | None = None
+    observers: tuple[Observer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Config(Given):
         calibrate = calibrator_of(self, scorer)
         names = [name for name in self.settings.policies if name != "default"]
         rules = tuple(_rule(self, name, scorer, calibrate) for name in (*names, "default"))
-        return Plan(rules, scorer, _verifier(self, rules))
+        return Plan(rules, scorer, _verifier(self, rules), observers_of(self))
 
 
 def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrator) -> Rule:

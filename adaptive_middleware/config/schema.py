@@ -14,6 +14,7 @@ from pydantic_core import core_schema
 
 from adaptive_middleware.config.calls import Limits
 from adaptive_middleware.config.fields import Model, Text
+from adaptive_middleware.config.observing import PythonObserver
 from adaptive_middleware.config.prms import Prm
 from adaptive_middleware.config.strategies import PolicyRule
 from adaptive_middleware.config.upstream import Upstream
@@ -47,6 +48,9 @@ class Settings(Model):
         "for all other calls (absent: one plain call).",
     )
     budget: Budget = Field(default_factory=Budget, description="Limits of all calls.")
+    observers: list[PythonObserver] = Field(
+        default_factory=list, description="Your own observers: each is told of every call that was answered."
+    )
 
 
 class _EditorSchema(GenerateJsonSchema):

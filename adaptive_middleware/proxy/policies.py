@@ -39,7 +39,7 @@ def named(plan: Plan) -> Middleware:
     if isinstance(verifier, VerifierOfRule):
         pairs = zip(rules, verifier.verifiers, strict=True)
         verifier = VerifierOfRule(tuple((rule.when, of_rule) for rule, (_, of_rule) in pairs))
-    return Middleware(rules=rules, scorer=plan.scorer, verifier=verifier)
+    return Middleware(rules=rules, scorer=plan.scorer, verifier=verifier, observers=plan.observers)
 
 
 def understood(

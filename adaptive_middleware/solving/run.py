@@ -54,7 +54,10 @@ def solve(tasks: Sequence[Task], work: Work, journal: Journal) -> dict[str, Any]
     `IN_A_ROW` failures in a row nothing more is begun, and the last error is raised.
     """
     middleware = Middleware(
-        rules=work.plan.rules, scorer=work.plan.scorer, verifier=task_tests(work.verifiers)
+        rules=work.plan.rules,
+        scorer=work.plan.scorer,
+        verifier=task_tests(work.verifiers),
+        observers=work.plan.observers,
     )
     left = [task for task in tasks if journal.get(task.id) is None]
     failed = in_a_row = 0

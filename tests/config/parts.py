@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from adaptive_middleware.types import Candidate, Path, Request, State, StepScores, Verdict
+from adaptive_middleware.types import Candidate, Outcome, Path, Request, State, StepScores, Verdict
 
 SOMETHING = 3
 
@@ -52,3 +53,15 @@ def broken() -> object:
 def shorter_than(n: int) -> Callable[[State, Candidate], bool]:
     """A rule of open answers."""
     return lambda state, candidate: len(candidate.path.steps) < n
+
+
+class Observations:
+    """An observer that notes, for all of its kind, who was told of which call."""
+
+    told: ClassVar[list[tuple[str, str | None]]] = []
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+
+    def ended(self, request: Request, outcome: Outcome, seconds: float) -> None:
+        self.told.append((self.label, outcome.id))

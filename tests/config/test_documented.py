@@ -17,6 +17,7 @@ from adaptive_middleware.config import (
     json_schema,
     keeping,
     load,
+    observing,
     prms,
     schema,
     stopping,
@@ -29,7 +30,7 @@ from adaptive_middleware.errors import ConfigError
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 MODELS = [
     model
-    for module in (calls, keeping, prms, schema, stopping, strategies, tools, upstream)
+    for module in (calls, keeping, observing, prms, schema, stopping, strategies, tools, upstream)
     for model in vars(module).values()
     if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == module.__name__
 ]
