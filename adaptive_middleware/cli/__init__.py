@@ -17,6 +17,7 @@ from adaptive_middleware.cli.audit import audit
 from adaptive_middleware.cli.bench_replay import replay
 from adaptive_middleware.cli.calibrate import calibrate
 from adaptive_middleware.cli.demo import demo
+from adaptive_middleware.cli.doctor import doctor
 from adaptive_middleware.cli.finetune import finetune
 from adaptive_middleware.cli.serve import serve
 from adaptive_middleware.cli.serve_prm import serve_prm
@@ -32,6 +33,7 @@ app.add_typer(report_command.app, name="report")
 app.command("audit")(audit)
 app.command("calibrate")(calibrate)
 app.command("demo")(demo)
+app.command("doctor")(doctor)
 app.command("finetune")(finetune)
 app.command("serve")(serve)
 app.command("serve-prm")(serve_prm)

@@ -44,7 +44,10 @@ class Config(Given):
         `CalibrationError` for a bundle that cannot be used.
         """
         scorer = scorer_of(self)
-        calibrate = calibrator_of(self, scorer)
+        return self.assembled(scorer, calibrator_of(self, scorer))
+
+    def assembled(self, scorer: Scorer | None, calibrate: Calibrator) -> Plan:
+        """The plan around a process reward model and a calibration that are loaded already; raises as `build`."""
         names = [name for name in self.settings.policies if name != "default"]
         rules = tuple(_rule(self, name, scorer, calibrate) for name in (*names, "default"))
         return Plan(rules, scorer, _verifier(self, rules), observers_of(self))
