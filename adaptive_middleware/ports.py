@@ -163,6 +163,14 @@ class Observer(Protocol):
         ...
 
 
+class CaseRunner(Protocol):
+    """Runs programs against test cases that may themselves be wrong: a sandbox."""
+
+    def results(self, programs: Sequence[str], tests: Sequence[str]) -> Sequence[Sequence[bool | None]]:
+        """One row per program with one result per test: passed, or not, or None where it could not be run."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The synchronous world of one call."""

@@ -12,7 +12,7 @@ def report(outcome: Outcome) -> dict[str, object] | None:
     without scores); `fixed_n` is what always drawing `max_samples` would have cost in completion
     tokens, estimated from the samples drawn. `dropped` are answers that were begun and not finished, `shown_from`
     the number of steps read before the answer was shown while it was written (None: it was not), `rung` the effort
-    that it was drawn with. `abstained` says why tool calls were withheld (None: they were not); `chosen`, `p` and
+    that it was drawn with. `abstained` says why tool calls or failed answers were withheld (None: they were not); `chosen`, `p` and
     `lower` are then those of the withheld answer. `rejected` says why a candidate failed verification. `id` names
     the call where somebody observes it (None: nobody does).
     """

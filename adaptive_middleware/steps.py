@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal, TypeAlias
 
-Boundary: TypeAlias = Literal["auto", "paragraphs", "lines"]
-"""Where a step ends: at blank lines, at line breaks, or at blank lines where the text has any, else at line breaks."""
+Boundary: TypeAlias = Literal["auto", "paragraphs", "lines", "code"]
+"""Where a step ends: at blank lines, at line breaks, at blank lines where the text has any, else at line breaks, or where
+`code.steps` ends one: at the statements of Python, and at the blank lines of prose and other languages."""
 
 BLANK_LINES = re.compile(r"\r?\n[ \t]*(?:\r?\n[ \t]*)+")
 
@@ -20,6 +21,10 @@ def split_steps(text: str, boundary: Boundary = "auto") -> list[str]:
     >>> split_steps("3 + 4 = 7\n7 - 2 = 5\nThe answer is 5.")
     ['3 + 4 = 7\n', '7 - 2 = 5\n', 'The answer is 5.']
     """
+    if boundary == "code":
+        from adaptive_middleware.code.steps import code_steps  # noqa: PLC0415 - its patterns cost import time
+
+        return code_steps(text)
     if boundary == "auto":
         boundary = "lines" if BLANK_LINES.search(text.strip()) is None else "paragraphs"
     pieces = _paragraphs(text) if boundary == "paragraphs" else text.splitlines(keepends=True)

@@ -5,7 +5,7 @@ Nothing here calls anything; the module imports the standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import fsum
 
@@ -29,16 +29,14 @@ class Usage:
     estimated: bool = field(default=False, repr=False)
 
     def __add__(self, other: Usage) -> Usage:
-        usd = other.usd if self.usd is None else self.usd
-        if self.usd is not None and other.usd is not None:
-            usd = self.usd + other.usd
+        priced = [usage.usd for usage in (self, other) if usage.usd is not None]
         return Usage(
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.cached_tokens + other.cached_tokens,
             self.prm_tokens + other.prm_tokens,
             self.requests + other.requests,
-            usd,
+            sum(priced) if priced else None,
             self.estimated or other.estimated,
         )
 
@@ -48,7 +46,8 @@ class Request:
     """One intercepted LLM call: the framework's own payload, and the text view that the scorer reads.
 
     `messages`, `tools` and `parameters` are opaque here and are handed back untouched; `text` is what
-    the process reward model sees as the question. `deadline` is a `time.monotonic()` instant in seconds.
+    the process reward model sees as the question. `deadline` is a `time.monotonic()` instant in seconds. `say` makes the
+    framework's message of a role ("assistant", "user") and a text, where messages are neither mappings nor text.
     """
 
     text: str
@@ -60,6 +59,7 @@ class Request:
     call_site: str | None = None
     run_id: str | None = None
     deadline: float | None = None
+    say: Callable[[str, str], object] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +149,15 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a verifier said of one path: `passed` is None when it could not tell (never a fail)."""
+    """What a verifier said of one path: `passed` is None when it could not tell (never a fail).
+
+    `kind` says more where code was run, in a word such as timeout; `tests` are results of generated tests, in their order.
+    """
 
     passed: bool | None
     detail: str = ""
+    kind: str | None = None
+    tests: tuple[bool | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +185,9 @@ class Choice:
 class State:
     """What a policy sees between draws. `limit` is the most samples this call may draw in all.
 
-    `question` is the calibrated estimate of the question alone, `base_rate` the mean of the belief before any
-    sample was seen; `candidates` are the usable samples in
-    the order drawn; `leader` is what selection would return now, `votes` the counts of canonical
-    answers, largest first; `dropped` are answers that were begun and not finished.
+    `question` is the calibrated estimate of the question alone, `base_rate` the mean of the belief before any sample was seen;
+    `candidates` are the usable samples in the order drawn; `leader` is what selection would return now, `votes` the counts of
+    canonical answers, largest first; `dropped` are answers that were begun and not finished.
     """
 
     candidates: tuple[Candidate, ...]
@@ -219,12 +223,12 @@ class Decision:
 class Outcome:
     """The result of one call: the chosen path, all that was considered, and why.
 
-    `rule` names the configured policy that applied and `strategy` what ran; `degraded` lists the causes for which the call got less than
-    it asked for (empty when all went well); `failed` are samples that ended in an error, `dropped` answers that
-    were begun and not finished. `shown_from` is the number of steps that were read before the answer was shown
-    while it was written; None where it was returned whole. `rung` names the effort that the answer was drawn with.
-    `abstained` says why the tool calls of `choice` were withheld: `chosen` then says so in words, and calls nothing.
-    `id` names the call where somebody observes it (see `ports.Observer`).
+    `rule` names the configured policy that applied and `strategy` what ran; `degraded` lists the causes for which the call got
+    less than it asked for (empty when all went well); `failed` are samples that ended in an error, `dropped` answers that were
+    begun and not finished. `shown_from` is the number of steps read before the answer was shown while it was written (None: it
+    was returned whole). `rung` names the effort that the answer was drawn with. `abstained` says why the tool calls of `choice`
+    were withheld: `chosen` then says so in words, and calls nothing; or why no answer is returned. `id` names the call where
+    somebody observes it (see `ports.Observer`). `shadow` is how many samples a policy in shadow mode would have drawn at least.
     """
 
     chosen: Path
@@ -244,3 +248,4 @@ class Outcome:
     rung: str | None = None
     abstained: str | None = None
     id: str | None = field(default=None, compare=False)
+    shadow: int | None = None

@@ -28,9 +28,9 @@ def upstream_process() -> Iterator[str]:
 
 
 @contextmanager
-def proxy_process(upstream: str, policies: dict[str, object]) -> Iterator[str]:
+def proxy_process(upstream: str, policies: dict[str, object], *, use_n: bool = False) -> Iterator[str]:
     """The base URL of `adaptive-middleware serve` before `upstream`."""
-    config = {"version": 1, "upstream": {"base_url": upstream}, "policies": policies}
+    config = {"version": 1, "upstream": {"base_url": upstream, "use_n": use_n}, "policies": policies}
     with TemporaryDirectory() as folder:
         written = Path(folder, "adaptive.yaml")
         written.write_text(json.dumps(config), encoding="utf-8")

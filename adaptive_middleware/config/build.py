@@ -19,6 +19,7 @@ from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.ports import Calibrator, Observer, Scorer, Verifier
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.verify.in_order import in_order
+from adaptive_middleware.verify.rejecting import rejecting
 from adaptive_middleware.verify.task_tests import task_tests
 from adaptive_middleware.verify.tool_schema import tool_schema
 
@@ -66,7 +67,9 @@ def _verifier(config: Config, rules: Sequence[Rule]) -> Verifier | None:
     verifiers: dict[str, Verifier] = {}
     for name, policy in config.settings.policies.items():
         if isinstance(policy, (Drawing, Beam, Effort)) and policy.verifier is not None:
-            verifiers[name] = _made(config, ("policies", name, "verifier"), policy.verifier)
+            made_one = _made(config, ("policies", name, "verifier"), policy.verifier)
+            filters = isinstance(policy, Drawing) and policy.verifier_decides == "failures"
+            verifiers[name] = rejecting(made_one) if filters else made_one
     if len(verifiers) < 2:
         return next(iter(verifiers.values()), None)
     return VerifierOfRule(tuple((rule.when, verifiers.get(rule.name)) for rule in rules))

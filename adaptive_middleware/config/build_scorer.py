@@ -10,10 +10,20 @@ from pathlib import Path as FilePath
 from adaptive_middleware import lab
 from adaptive_middleware.calibration import bundle
 from adaptive_middleware.calibration.raw import uncalibrated
+from adaptive_middleware.config.document import KeyPath, dotted
 from adaptive_middleware.config.factory import made
 from adaptive_middleware.config.given import Given
-from adaptive_middleware.config.prms import LabPrm, PoolingPrm, PythonPrm, TransformersPrm
+from adaptive_middleware.config.prms import (
+    CodeSignals,
+    LabPrm,
+    ModelPrm,
+    PoolingPrm,
+    PythonPrm,
+    TransformersPrm,
+)
 from adaptive_middleware.ports import Calibrator, Scorer
+from adaptive_middleware.scoring.code_checked import code_checked
+from adaptive_middleware.scoring.code_signals import code_signals
 from adaptive_middleware.scoring.quantiles import quantile_estimate
 
 
@@ -22,15 +32,25 @@ def scorer_of(config: Given) -> Scorer | None:
     match config.settings.prm:
         case None:
             return None
+        case CodeSignals(entry=entry, then=then):
+            if then is None:
+                return code_signals(entry)
+            return code_checked(_model(config, ("prm", "then"), then), entry)
+        case prm:
+            return _model(config, ("prm",), prm)
+
+
+def _model(config: Given, path: KeyPath, prm: ModelPrm) -> Scorer:
+    match prm:
         case PythonPrm(target=target, args=args):
-            scorer: Scorer = made(config.document, ("prm",), target, args, "score")
+            scorer: Scorer = made(config.document, path, target, args, "score")
             return scorer
         case LabPrm():
             return _loader(config)(lab.PRM)
-        case TransformersPrm() as prm:
+        case TransformersPrm():
             return _load_transformers(config, prm)
-        case PoolingPrm() as prm:
-            return _pooling(config, prm)
+        case PoolingPrm():
+            return _pooling(config, path, prm)
 
 
 def _load_transformers(config: Given, prm: TransformersPrm) -> Scorer:
@@ -49,13 +69,14 @@ def _load_transformers(config: Given, prm: TransformersPrm) -> Scorer:
     )
 
 
-def _pooling(config: Given, prm: PoolingPrm) -> Scorer:
+def _pooling(config: Given, path: KeyPath, prm: PoolingPrm) -> Scorer:
     from adaptive_middleware.scoring.pooling_http import pooling_scorer  # noqa: PLC0415 - loads httpx2
 
     key = "" if prm.key_env is None else os.environ.get(prm.key_env, "").strip()
     if prm.key_env is not None and not key:
-        message = f"prm.key_env is {prm.key_env!r}, but that environment variable is not set: put the servers' key there"
-        raise config.refused(("prm", "key_env"), message)
+        where = dotted((*path, "key_env"))
+        message = f"{where} is {prm.key_env!r}, but that environment variable is not set: put the servers' key there"
+        raise config.refused((*path, "key_env"), message)
     folder = config.resolved(prm.tokenizer)
     return pooling_scorer(
         prm.urls,
@@ -94,7 +115,7 @@ def calibrator_of(config: Given, scorer: Scorer | None) -> Calibrator:
     if written is None or written == "none":
         return uncalibrated
     if tuned := _fine_tuned(config):
-        if isinstance(config.settings.prm, PythonPrm | PoolingPrm):
+        if not isinstance(config.settings.prm, TransformersPrm | LabPrm):
             message = f"calibration is the folder {str(tuned)!r}, a fine-tuned model: that needs prm.kind transformers or lab; use a bundle"
             raise config.refused(("calibration",), message)
         return quantile_estimate
@@ -105,5 +126,6 @@ def calibrator_of(config: Given, scorer: Scorer | None) -> Calibrator:
 def scorer_id(config: Given, scorer: Scorer | None) -> str:
     """What calibration bundles call the process reward model: its `id`, else the factory that made it."""
     prm = config.settings.prm
+    prm = prm.then if isinstance(prm, CodeSignals) else prm
     made_by = prm.target if isinstance(prm, PythonPrm) else ""
-    return str(getattr(scorer, "id", made_by))
+    return str(getattr(scorer, "id", "") or made_by)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from adaptive_middleware.answers import canonical_answer
+from adaptive_middleware.code.canonical import program_answer
 from adaptive_middleware.config.checks import max_samples
 from adaptive_middleware.config.document import KeyPath
 from adaptive_middleware.config.factory import made
@@ -31,6 +33,7 @@ from adaptive_middleware.config.strategies import (
     PassThrough,
     PolicyRule,
     Prune,
+    Repair,
 )
 from adaptive_middleware.config.tools import rules_of
 from adaptive_middleware.effects import Strategy
@@ -54,13 +57,23 @@ from adaptive_middleware.strategies.effort import Rung, effort
 from adaptive_middleware.strategies.first_good import first_good
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.strategies.prune import prune
-from adaptive_middleware.strategies.select import Selection, calibrated_argmax, calibrated_vote, majority_vote
+from adaptive_middleware.strategies.repair import COMPLAINT, repair
+from adaptive_middleware.strategies.select import (
+    Selection,
+    calibrated_argmax,
+    calibrated_vote,
+    execution_agreement,
+    majority_vote,
+)
+from adaptive_middleware.types import Path
 
 SELECTIONS: dict[str, Selection] = {
     "argmax": calibrated_argmax,
     "calibrated-vote": calibrated_vote,
     "majority": majority_vote,
+    "execution-agreement": execution_agreement,
 }
+ANSWERS: dict[str, Callable[[Path], str | None]] = {"auto": canonical_answer, "code": program_answer}
 
 
 def strategy_of(
@@ -70,20 +83,28 @@ def strategy_of(
     match policy:
         case PassThrough():
             return pass_through
-        case BestOfN():
-            plain = best_of_n(**_drawing(config, name, policy, calibrate), score=scorer is not None)
-            return careful(plain, rules_of(policy.tools)) if policy.tools else plain
-        case FirstGood():
-            return _first_good(config, name, policy, calibrate)
-        case Prune(keep=keep):
-            kept = _keep(config, ("policies", name, "keep"), keep)
-            pruned = prune(**_drawing(config, name, policy, calibrate), keep=kept)
-            return careful(pruned, rules_of(policy.tools)) if policy.tools else pruned
         case Beam():
             own = policy.model_dump(exclude={"strategy", "when", "budget", "verifier", "steps"})
             return beam(**own, calibrate=calibrate, verify=policy.verifier is not None)
         case Effort():
             return _effort(policy, calibrate)
+        case Repair():
+            return _repair(config, name, policy, scorer, calibrate)
+        case FirstGood():
+            return _first_good(config, name, policy, calibrate)
+        case BestOfN() | Prune():
+            return _sampled(config, name, policy, scorer, calibrate)
+
+
+def _sampled(
+    config: Given, name: str, policy: BestOfN | Prune, scorer: Scorer | None, calibrate: Calibrator
+) -> Strategy:
+    drawing = _drawing(config, name, policy, calibrate)
+    if isinstance(policy, BestOfN):
+        sampled: best_of_n | prune = best_of_n(**drawing, score=scorer is not None)
+    else:
+        sampled = prune(**drawing, keep=_keep(config, ("policies", name, "keep"), policy.keep))
+    return careful(sampled, rules_of(policy.tools)) if policy.tools else sampled
 
 
 def _drawing(config: Given, name: str, policy: Drawing, calibrate: Calibrator) -> dict[str, Any]:
@@ -94,6 +115,7 @@ def _drawing(config: Given, name: str, policy: Drawing, calibrate: Calibrator) -
         "max_samples": limit,
         "calibrate": calibrate,
         "select": SELECTIONS[policy.select],
+        "answer": ANSWERS[policy.answer],
         "score_question": policy.score_question,
         "verify": policy.verifier is not None,
     }
@@ -107,6 +129,15 @@ def _first_good(config: Given, name: str, policy: FirstGood, calibrate: Calibrat
     own = policy.model_dump(include={"good", "by", "look"})
     del drawing["policy"]
     return first_good(otherwise, **own, **drawing)
+
+
+def _repair(config: Given, name: str, policy: Repair, scorer: Scorer | None, calibrate: Calibrator) -> repair:
+    drawing = _drawing(config, name, policy, calibrate)
+    del drawing["verify"]
+    own = policy.model_dump(include={"rounds", "shown", "on_fail"})
+    rung = None if policy.escalate is None else Rung(**policy.escalate.model_dump())
+    complaint = policy.complaint or COMPLAINT
+    return repair(**drawing, **own, complaint=complaint, escalate=rung, score=scorer is not None)
 
 
 def _effort(policy: Effort, calibrate: Calibrator) -> effort:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from adaptive_middleware.config.calls import ToolSchemaVerifier, When
 from adaptive_middleware.config.document import Document, KeyPath, Problem, dotted
-from adaptive_middleware.config.prms import TransformersPrm
+from adaptive_middleware.config.prms import CodeSignals, TransformersPrm
 from adaptive_middleware.config.problems import nearest
 from adaptive_middleware.config.schema import Settings
 from adaptive_middleware.config.stopping import (
@@ -27,6 +27,7 @@ from adaptive_middleware.config.strategies import (
     PassThrough,
     PolicyRule,
     Prune,
+    Repair,
 )
 
 MAX_SAMPLES = 16
@@ -53,9 +54,12 @@ def written_problems(document: Document) -> list[Problem]:
 def contradictions(document: Document, settings: Settings) -> list[Problem]:
     """Keys of a valid document that cannot all be meant."""
     found = [*_without_prm(settings), *_shadowed(settings)]
-    prm = settings.prm
+    prm, place = settings.prm, "prm"
+    if isinstance(prm, CodeSignals):
+        prm, place = prm.then, "prm.then"
     if isinstance(prm, TransformersPrm) and prm.sha256 and prm.sha256_files:
-        found.append((("prm", "sha256"), "and prm.sha256_files cannot both be given; remove one"))
+        message = f"and {place}.sha256_files cannot both be given; remove one"
+        found.append(((*place.split("."), "sha256"), message))
     for name, policy in settings.policies.items():
         path = ("policies", name)
         if policy.when is not None and policy.when == When():
@@ -65,7 +69,7 @@ def contradictions(document: Document, settings: Settings) -> list[Problem]:
         if isinstance(policy, Effort):
             found += _effort(policy, path)
         if isinstance(policy, Drawing):
-            found += _drawing(policy, path, has_prm=prm is not None)
+            found += _drawing(policy, path, has_prm=settings.prm is not None)
     return [Problem(f"{dotted(path)} {message}", path, document.at(path)) for path, message in found]
 
 
@@ -76,7 +80,7 @@ def _without_prm(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
     kinds = (InstanceAdaptivePolicy, ScoreDistributionPolicy)
     for name, rule in settings.policies.items():
         path = ("policies", name)
-        if not isinstance(rule, (PassThrough, BestOfN)) and not has_prm:
+        if not isinstance(rule, (PassThrough, BestOfN, Repair)) and not has_prm:
             message = f"is {rule.strategy!r}, which decides from scores; add 'prm', or use 'best-of-n'"
             yield (*path, "strategy"), message
         if not isinstance(rule, Drawing) or not isinstance(rule.policy, kinds):
@@ -121,8 +125,19 @@ def _drawing(policy: Drawing, path: KeyPath, *, has_prm: bool) -> Iterator[tuple
     yield from _unused_prices(policy, path)
     if isinstance(policy, (BestOfN, Prune)):
         yield from _tools(policy, path, has_prm=has_prm)
+    if policy.verifier is None and "verifier_decides" in policy.model_fields_set:
+        yield (*path, "verifier_decides"), "is given, but there is no verifier; add one, or remove it"
+    if isinstance(policy, Repair):
+        yield from _repair(policy, path)
     if isinstance(policy, FirstGood) and policy.otherwise != "prune" and "keep" in policy.model_fields_set:
         yield (*path, "keep"), "is given, but 'otherwise' is not 'prune'; remove one of them"
+
+
+def _repair(policy: Repair, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if policy.verifier is None:
+        yield (*path, "strategy"), "is 'repair', but nothing says what fails; add 'verifier'"
+    if policy.escalate is not None and "at_least" in policy.escalate.model_fields_set:
+        yield (*path, "escalate", "at_least"), "is given, but only a failure leads to this rung; remove it"
 
 
 def _limits(policy: Drawing, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:

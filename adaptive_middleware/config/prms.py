@@ -84,4 +84,22 @@ class PoolingPrm(Model):
     )
 
 
-Prm = Annotated[TransformersPrm | LabPrm | PythonPrm | PoolingPrm, Field(discriminator="kind")]
+ModelPrm = Annotated[TransformersPrm | LabPrm | PythonPrm | PoolingPrm, Field(discriminator="kind")]
+
+
+class CodeSignals(Model):
+    """What can be told of code before it is run, in place of a process reward model or before one."""
+
+    kind: Literal["code-signals"] = Field(
+        description="Scores of code without a model: is it still Python, and does it define what it uses?"
+    )
+    entry: Text | None = Field(
+        None, description="Name of the function that is asked for; what the question shows when absent."
+    )
+    then: ModelPrm | None = Field(
+        None,
+        description="Process reward model of the answers whose code is not broken; it never reads the others.",
+    )
+
+
+Prm = Annotated[TransformersPrm | LabPrm | PythonPrm | PoolingPrm | CodeSignals, Field(discriminator="kind")]

@@ -32,6 +32,7 @@ _BOUNDS = {
 }
 _NOT_YET = {("budget", "per_run"), ("budget", "per_day")}
 _PATTERNS: Mapping[str | int, str] = {
+    "complaint": "text with {output} in it",
     "device": "cpu, mps, cuda or cuda:0, cuda:1, ...",
     "sha256": "64 digits of 0-9 and a-f",
     "sha256_files": "64 digits of 0-9 and a-f",

@@ -30,15 +30,24 @@ class Drawing(AnyPolicy):
     max_samples: Samples | None = Field(
         None, description="Most samples of one call; when absent, the policy's own n or cap, else 16."
     )
-    select: Literal["argmax", "calibrated-vote", "majority"] = Field(
+    select: Literal["argmax", "calibrated-vote", "majority", "execution-agreement"] = Field(
         "argmax",
-        description="Which sample is returned: the highest calibrated probability, a vote weighted by it, or a "
-        "plain vote. Verified samples win in all three; without scores all three are a plain vote.",
+        description="Which sample is returned: the highest calibrated probability, a vote weighted by it, a plain vote, or "
+        "the one that most others and most generated tests agree with. Verified samples win in all; without scores the "
+        "first three are a plain vote.",
+    )
+    answer: Literal["auto", "code"] = Field(
+        "auto",
+        description="What votes compare: the answer that a text ends with, or (code) its program, without layout and comments.",
     )
     score_question: bool = Field(
         True, description="Score the question alone first, to know how hard it is before the first sample."
     )
     verifier: AnyVerifier | None = Field(None, description="Exact check of every sample.")
+    verifier_decides: Literal["all", "failures"] = Field(
+        "all",
+        description="What the verifier's word counts for: passes and failures, or (public tests) failures alone.",
+    )
 
 
 class BestOfN(Drawing):
@@ -128,6 +137,35 @@ class Effort(AnyPolicy):
     verifier: AnyVerifier | None = Field(None, description="Exact check of every answer.")
 
 
+class Repair(Drawing):
+    """Answers that are checked; a failed one is shown to the model with what its check said."""
+
+    strategy: Literal["repair"] = Field(
+        description="Draw, check, and ask the model to repair what failed; needs a verifier."
+    )
+    answer: Literal["auto", "code"] = Field(
+        "code",
+        description="What votes compare: the program of an answer, or (auto) the answer that its text ends with.",
+    )
+    rounds: Annotated[int, Field(ge=0, le=1024)] = Field(
+        2, description="Most repairs in a row, before a fresh answer is drawn."
+    )
+    shown: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        1000, description="Most characters of a check's output that the model sees."
+    )
+    complaint: Annotated[str, Field(pattern=r"\{output\}")] | None = Field(
+        None, description="What the model is told after a failure; {output} is what the check said."
+    )
+    escalate: RungModel | None = Field(
+        None,
+        description="Model or parameters of one last answer, when it is given up and every answer failed.",
+    )
+    on_fail: Literal["return", "ask"] = Field(
+        "return",
+        description="When every answer failed: return one of them, or say so in words in their place.",
+    )
+
+
 class Beam(AnyPolicy):
     """Several partial answers, continued step by step; the best ones are fanned out again."""
 
@@ -150,5 +188,5 @@ class Beam(AnyPolicy):
 
 
 PolicyRule = Annotated[
-    PassThrough | BestOfN | Prune | FirstGood | Effort | Beam, Field(discriminator="strategy")
+    PassThrough | BestOfN | Prune | FirstGood | Effort | Repair | Beam, Field(discriminator="strategy")
 ]

@@ -24,3 +24,7 @@ class Upstream(Model):
     timeout: Seconds = Field(
         600.0, description="Longest wait for a byte of an answer, in seconds; to connect, 10 at most."
     )
+    use_n: bool = Field(
+        False,
+        description="Ask for several samples in one request by 'n', so that the prompt is paid for once; chat completions only.",
+    )

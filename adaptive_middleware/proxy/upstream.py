@@ -58,18 +58,22 @@ def _client() -> httpx2.AsyncClient:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where requests go: `key` is the endpoint's; `keep_key` says whether a client's own may be sent on instead."""
+    """Where requests go: `key` is the endpoint's; `keep_key` says whether a client's own may be sent on instead.
+
+    `timeout` is in seconds. `use_n` asks for several samples in one request.
+    """
 
     base_url: str
     key: str | None = field(default=None, repr=False)
     keep_key: bool = True
     timeout: float = 600.0
+    use_n: bool = False
     client: httpx2.AsyncClient = field(default_factory=_client, compare=False, repr=False)
 
     @classmethod
     def of(cls, written: Written, key: str | None, *, keyed: bool) -> Self:
         """As configured; `keyed` says whether the proxy itself asks its clients for a key."""
-        return cls(written.base_url, key, not keyed, written.timeout)
+        return cls(written.base_url, key, not keyed, written.timeout, written.use_n)
 
     async def opened(self, asked: Asked, body: bytes, *, plain: bool) -> httpx2.Response:
         """The reply, its body not yet read; raises `Unusable` when none comes. `plain` forbids compression."""

@@ -55,7 +55,8 @@ class Writing:
     closed: deque[str] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self.chance, self.splitter = random.Random(self.key), StepSplitter(self.boundary)  # noqa: S311 - sampling
+        self.chance = random.Random(self.key)  # noqa: S311 - sampling
+        self.splitter = StepSplitter(self.boundary, "".join(self.given))
 
     @property
     def reading(self) -> bool:

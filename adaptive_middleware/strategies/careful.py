@@ -23,9 +23,13 @@ def careful(strategy: best_of_n | prune, rules: Sequence[ToolRule]) -> best_of_n
     An answer function of the strategy's own stays. A call that misses its target is withheld by the guard
     `abstaining`, which a `Rule` with the same `tools` puts around the strategy.
     """
+    from adaptive_middleware.code.canonical import program_answer  # noqa: PLC0415 - a parser costs import time
+
     answer = strategy.answer
     if answer is canonical_answer:
         answer = partial(canonical_answer, rules=tuple(rules))
+    elif answer is program_answer:
+        answer = partial(program_answer, rules=tuple(rules))
     return replace(strategy, policy=per_tool(strategy.policy, tuple(rules)), answer=answer)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from math import fsum
 from typing import TypeAlias
 
+from adaptive_middleware.code.agreement import agreement_scores
 from adaptive_middleware.types import Candidate, Choice
 
 Selection: TypeAlias = Callable[[Sequence[Candidate]], Choice]
@@ -38,6 +39,15 @@ def calibrated_vote(candidates: Sequence[Candidate]) -> Choice:
 def majority_vote(candidates: Sequence[Candidate]) -> Choice:
     """The first candidate of the most frequent answer; candidates without an answer count alone."""
     return _verified_first(candidates, _majority)
+
+
+def execution_agreement(candidates: Sequence[Candidate]) -> Choice:
+    """The candidate that most others and most generated tests agree with (CodeT); of equals, the one `calibrated_argmax` picks.
+
+    The results are those of the verdicts' `tests`; candidates without any are not chosen where others have some, and
+    where none has, this is `calibrated_argmax`. Agreement is no probability: the choice has that of its estimate, if any.
+    """
+    return _verified_first(candidates, _agreed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,18 @@ def _argmax(standing: _Standing) -> Choice:
     winners = [i for i, rank in ranks.items() if rank == best]
     answers = {_key(standing[i], i) for i in winners}
     return Choice(winners[0], best[0], "calibrated argmax", tied=len(answers) > 1)
+
+
+def _agreed(standing: _Standing) -> Choice:
+    rows = {i: c.verdict.tests for i, c in standing.items() if c.verdict is not None and c.verdict.tests}
+    if not rows:
+        return _argmax(standing)
+    scores = dict(zip(rows, agreement_scores(list(rows.values())), strict=True))
+    top = max(scores.values())
+    leaders = {i: standing[i] for i, score in scores.items() if score == top}
+    choice = _argmax(leaders)
+    sets = {rows[i] for i in leaders}
+    return replace(choice, how="agreement on generated tests", tied=len(sets) > 1)
 
 
 def _weighted(standing: _Standing) -> Choice:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adaptive_middleware.transport.said import said
 from adaptive_middleware.transport.wire import CHAT, FOREIGN, RESPONSES, Wire, wire_of
 from adaptive_middleware.types import Request
 
@@ -97,11 +98,11 @@ class Call:
         return Form(content, () if own else self._headers(number), request.deadline, own)
 
     def _set_by(self, request: Request) -> dict[str, object]:
-        """The parameters that a strategy has added or changed."""
-        ours = self.request.parameters
+        """The parameters that a strategy has added or changed, and the messages where it has added some."""
+        ours, changed = self.request.parameters, said(self.body, request)
         if request.parameters is ours:
-            return {}
-        return {k: v for k, v in request.parameters.items() if k not in ours or ours[k] != v}
+            return changed
+        return {**changed, **{k: v for k, v in request.parameters.items() if k not in ours or ours[k] != v}}
 
     def _seed(self, number: int) -> dict[str, int]:
         seed = self.body.get("seed")

@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import binom
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from adaptive_middleware import belief as beliefs
 from adaptive_middleware.recording import Problem
 from adaptive_middleware.types import Belief
 from bench.allocation import verified
@@ -97,6 +98,9 @@ def lines(pool: Pool, seeds: Sequence[int], forest: Forest = FOREST) -> Iterator
         f"{len(seeds)} seeds; shares are of the one cap's samples at the same coverage"
     )
     yield from ("", *_head("rule"), _line("one cap, stop at success", [saving(pool, capped, aim)]))
+    yield _line("one cap, all drawn", [saving(pool, verified.uniform(pool, stops=False), aim)])
+    unknowing = {problem.id: beliefs.uniform() for problem in pool.problems}
+    yield _line("give up, belief starts uniform", [saving(pool, verified.give_up(pool, unknowing), aim)])
     blind = [verified.population(pool, seed) for seed in seeds]
     yield _row("give up, no predictor", pool, blind, aim)
     chosen = [_priors(pool, seed, forest) for seed in seeds]

@@ -24,7 +24,12 @@ from adaptive_middleware.config import Plan, load
 from adaptive_middleware.config.build_strategy import SELECTIONS
 from adaptive_middleware.errors import BundleMismatch, CalibrationError, CheckpointError, ConfigError
 from adaptive_middleware.policy import Prices, early_stopping, score_distribution, weighted_agreement
-from adaptive_middleware.strategies.select import calibrated_argmax, calibrated_vote, majority_vote
+from adaptive_middleware.strategies.select import (
+    calibrated_argmax,
+    calibrated_vote,
+    execution_agreement,
+    majority_vote,
+)
 from adaptive_middleware.testing import ScriptedSampler, answer
 from adaptive_middleware.types import Path as Answer
 from adaptive_middleware.types import Verdict
@@ -129,6 +134,7 @@ def test_selection_and_switches_are_built_as_written() -> None:
         "argmax": calibrated_argmax,
         "calibrated-vote": calibrated_vote,
         "majority": majority_vote,
+        "execution-agreement": execution_agreement,
     } == SELECTIONS
     built = strategy(select="majority", score_question=False)
     assert (built.select, built.score_question, built.score, built.verify) == (

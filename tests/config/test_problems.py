@@ -32,7 +32,7 @@ def test_the_error_of_the_manual_reads_as_the_manual_says(tmp_path: Path) -> Non
         load(tmp_path / "adaptive.yaml")
     assert str(caught.value) == (
         f"{tmp_path}/adaptive.yaml:7:5: unknown key 'max_sample' in policies.default; did you mean 'max_samples'? "
-        "Valid: 'when', 'budget', 'strategy', 'policy', 'max_samples', 'select', 'score_question', 'verifier', 'tools'"
+        "Valid: 'when', 'budget', 'strategy', 'policy', 'max_samples', 'select', 'answer', 'score_question', 'verifier', 'verifier_decides', 'tools'"
     )
 
 
@@ -79,8 +79,8 @@ def test_all_problems_are_reported_in_the_order_of_the_file(tmp_path: Path) -> N
             "policies.default.select is 'argmx'; did you mean 'argmax'? Valid: 'argmax',",
         ),
         (
-            policy(verifier={"kind": "unit-tests", "target": "a:b"}),
-            "policies.default.verifier.kind is 'unit-tests'; valid: 'python'",
+            policy(verifier={"kind": "pytest", "target": "a:b"}),
+            "policies.default.verifier.kind is 'pytest'; valid: 'python'",
         ),
         ({"version": 1, "policies": {"default": {}}}, "key 'strategy' is missing in policies.default"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 from typing import get_args
@@ -11,7 +12,8 @@ import yaml
 from adaptive_middleware.config import load
 from adaptive_middleware.config.strategies import PolicyRule
 
-PAGE = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text(encoding="utf-8")
+FILE = Path(__file__).parents[2] / "docs" / "strategies.md"
+PAGE = FILE.read_text(encoding="utf-8")
 
 
 def test_every_strategy_has_a_row() -> None:
@@ -20,10 +22,23 @@ def test_every_strategy_has_a_row() -> None:
     assert set(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.MULTILINE)) == names
 
 
+def test_the_sessions_shown_are_what_python_says() -> None:
+    done = doctest.testfile(str(FILE), module_relative=False)
+    assert done.attempted > 0
+    assert done.failed == 0
+
+
 def test_the_example_is_valid() -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    example, *_ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     plan = load(yaml.safe_load(example))
     assert list(plan.settings.policies) == ["chat", "planner", "default"]
+
+
+def test_the_example_of_signals_before_a_model_is_valid() -> None:
+    (example,) = (
+        each for each in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "code-signals" in each
+    )
+    load({"version": 1, **yaml.safe_load(example)})
 
 
 def test_the_example_of_a_ladder_in_the_configurations_manual_is_valid() -> None:

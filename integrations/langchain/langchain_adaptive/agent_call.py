@@ -74,10 +74,13 @@ class HandlerSampler:
             raise
 
     def _varied(self, request: Request) -> ModelRequest[Any]:
-        """The agent's call with the parameters that a strategy asks for, if it changed them."""
+        """The agent's call with the parameters and messages that a strategy asks for, if it changed them."""
+        call = self.call
+        if request.messages is not self.call.messages:
+            call = call.override(messages=list[Any](request.messages))
         if request.parameters == self.call.model_settings:
-            return self.call
-        return self.call.override(model_settings=dict(request.parameters))
+            return call
+        return call.override(model_settings=dict(request.parameters))
 
     def _kept(self, response: ModelResponse[Any]) -> Path:
         path = response_path(response)

@@ -69,7 +69,13 @@ def to_request(
         model=parameters.get("model") or model_name(inner),
         call_site=origin.call_site,
         run_id=origin.run_id,
+        say=message_of,
     )
+
+
+def message_of(role: str, text: str) -> BaseMessage:
+    """A message of the model ("assistant") or of the user, for strategies that answer an answer."""
+    return AIMessage(text) if role == "assistant" else HumanMessage(text)
 
 
 def model_name(model: BaseChatModel) -> str | None:

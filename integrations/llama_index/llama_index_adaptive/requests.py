@@ -26,7 +26,13 @@ def chat_request(
         parameters=parameters,
         tags=frozenset(tags),
         model=model,
+        say=message_of,
     )
+
+
+def message_of(role: str, text: str) -> ChatMessage:
+    """A message of the model ("assistant") or of the user, for strategies that answer an answer."""
+    return ChatMessage(text, role=role)
 
 
 def completion_request(
