@@ -28,9 +28,11 @@ from adaptive_middleware.ports import (
     Verifier,
 )
 from adaptive_middleware.rules import Rule
+from adaptive_middleware.shadowing import Shadowing, nothing_drawn, unobserved
 from adaptive_middleware.strategies.careful import abstaining
 from adaptive_middleware.strategies.guards import fail_open, within
 from adaptive_middleware.strategies.pass_through import pass_through
+from adaptive_middleware.strategies.shadow import as_it_comes
 from adaptive_middleware.types import Outcome, Path, Request
 from adaptive_middleware.worker import Worker
 
@@ -59,6 +61,8 @@ class Middleware:
         self.scorer, self.verifier = scorer, verifier
         self._worker = Worker(scorer, verifier)
         self._observed = Observed(tuple(observers)) if observers else None
+        told = self._observed.ended if self._observed is not None else unobserved
+        self._shadowing = Shadowing(self._ports(nothing_drawn, None, None), told)
 
     @classmethod
     def from_config(cls, source: str | PathLike[str] | Mapping[str, object]) -> Self:
@@ -91,7 +95,7 @@ class Middleware:
         request = _with_deadline(request, rule)
         with owned(streamer, request) as mine:
             outcome = run(_guarded(rule, request), self._ports(sampler, mine, extender))
-        return self._ended(request, _named(outcome, rule), began)
+        return self._ended(request, outcome, rule, began)
 
     async def arun(
         self,
@@ -106,7 +110,7 @@ class Middleware:
         request = _with_deadline(request, rule)
         async with aowned(streamer, request) as mine:
             outcome = await arun(_guarded(rule, request), self._aports(sampler, mine, extender))
-        return self._ended(request, _named(outcome, rule), began)
+        return self._ended(request, outcome, rule, began)
 
     def stream(
         self,
@@ -120,11 +124,11 @@ class Middleware:
         began, rule = time.monotonic(), self.rule(request)
         request = _with_deadline(request, rule)
         with owned(streamer, request) as mine:
-            flow = _guarded(rule, request)
+            flow = _watched(rule, request, streamer)
             with closing(stream(flow, self._ports(sampler, mine, extender))) as watched:
                 for seen in watched:
                     if isinstance(seen, Outcome):
-                        seen = self._ended(request, _named(seen, rule), began)  # noqa: PLW2901 - the same, kept
+                        seen = self._ended(request, seen, rule, began)  # noqa: PLW2901 - the same, kept
                     yield seen
 
     async def astream(
@@ -139,17 +143,19 @@ class Middleware:
         began, rule = time.monotonic(), self.rule(request)
         request = _with_deadline(request, rule)
         async with aowned(streamer, request) as mine:
-            flow = _guarded(rule, request)
+            flow = _watched(rule, request, streamer)
             async with aclosing(astream(flow, self._aports(sampler, mine, extender))) as watched:
                 async for seen in watched:
                     if isinstance(seen, Outcome):
-                        seen = self._ended(request, _named(seen, rule), began)  # noqa: PLW2901 - the same, kept
+                        seen = self._ended(request, seen, rule, began)  # noqa: PLW2901 - the same, kept
                     yield seen
 
-    def _ended(self, request: Request, outcome: Outcome, began: float) -> Outcome:
-        if self._observed is None:
+    def _ended(self, request: Request, outcome: Outcome, rule: Rule, began: float) -> Outcome:
+        outcome, seconds = _named(outcome, rule), time.monotonic() - began
+        if rule.shadow and not rule.passes_through:
+            self._shadowing.put(rule, request, outcome, seconds)
             return outcome
-        return self._observed.ended(request, outcome, time.monotonic() - began)
+        return outcome if self._observed is None else self._observed.ended(request, outcome, seconds)
 
     def _ports(self, sampler: Sampler, streamer: Streamer | None, extender: Extender | None) -> Ports:
         scorer = None if self.scorer is None else self._worker
@@ -168,7 +174,14 @@ def _named(outcome: Outcome, rule: Rule) -> Outcome:
     return outcome if rule.name == outcome.rule else replace(outcome, rule=rule.name)
 
 
+def _watched(rule: Rule, request: Request, streamer: object) -> Flow[Outcome]:
+    """The flow of a caller that watches: a plain call in shadow is shown to it while it is written."""
+    return as_it_comes(request) if rule.shadow and streamer is not None else _guarded(rule, request)
+
+
 def _guarded(rule: Rule, request: Request) -> Flow[Outcome]:
+    if rule.shadow:
+        return pass_through(request)
     flow = rule.strategy(request)
     if rule.strategy is not pass_through:
         flow = fail_open(flow, request)
@@ -180,7 +193,7 @@ def _guarded(rule: Rule, request: Request) -> Flow[Outcome]:
 
 
 def _with_deadline(request: Request, rule: Rule) -> Request:
-    if rule.seconds is None:
+    if rule.seconds is None or rule.shadow:
         return request
     ends = time.monotonic() + rule.seconds
     return replace(request, deadline=ends if request.deadline is None else min(ends, request.deadline))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adaptive_middleware.types import Candidate, Estimate, Outcome
+from adaptive_middleware.types import Candidate, Decision, Estimate, Outcome
 
 
 def report(outcome: Outcome) -> dict[str, object] | None:
@@ -14,10 +14,12 @@ def report(outcome: Outcome) -> dict[str, object] | None:
     the number of steps read before the answer was shown while it was written (None: it was not), `rung` the effort
     that it was drawn with. `abstained` says why tool calls or failed answers were withheld (None: they were not); `chosen`, `p` and
     `lower` are then those of the withheld answer. `rejected` says why a candidate failed verification. `id` names
-    the call where somebody observes it (None: nobody does).
+    the call where somebody observes it (None: nobody does). `shadow` is how many samples a policy in shadow mode would
+    have drawn at least, of a call that got one (None: the policy was in force).
     """
     unscored = outcome.choice is None or outcome.choice.probability is None
-    if outcome.limit == 1 and unscored and not outcome.degraded and outcome.abstained is None:
+    plain = outcome.abstained is None and outcome.shadow is None and not outcome.degraded
+    if outcome.limit == 1 and unscored and plain:
         return None
     return {
         "id": outcome.id,
@@ -29,12 +31,10 @@ def report(outcome: Outcome) -> dict[str, object] | None:
         "rung": outcome.rung,
         "abstained": outcome.abstained,
         "shown_from": outcome.shown_from,
+        "shadow": outcome.shadow,
         "samples": len(outcome.considered) + len(outcome.dropped) + len(outcome.failed),
         "max_samples": outcome.limit,
-        "decisions": [
-            {"more": decision.more, "because": decision.because, "numbers": dict(decision.numbers)}
-            for decision in outcome.decisions
-        ],
+        "decisions": [_decision(decision) for decision in outcome.decisions],
         "candidates": [_candidate(candidate) for candidate in outcome.considered],
         "dropped": [_dropped(candidate) for candidate in outcome.dropped],
         "usage": _usage(outcome),
@@ -61,6 +61,10 @@ def fixed_cost(outcome: Outcome) -> int:
     """Completion tokens that `limit` samples would have cost, at the mean of the samples drawn."""
     costs = [candidate.path.usage.completion_tokens for candidate in outcome.considered]
     return round(outcome.limit * sum(costs) / len(costs)) if costs else 0
+
+
+def _decision(decision: Decision) -> dict[str, object]:
+    return {"more": decision.more, "because": decision.because, "numbers": dict(decision.numbers)}
 
 
 def _candidate(candidate: Candidate) -> dict[str, object]:

@@ -23,7 +23,8 @@ class Rule:
 
     `seconds` is wall-clock time from the start of the call, `tokens` counts completion tokens of all
     samples; None means no limit. `boundary` says where a step of a streamed answer ends. Calls of `tools` that
-    miss their target are withheld, where their rule says so; `strategies.careful` draws for them.
+    miss their target are withheld, where their rule says so; `strategies.careful` draws for them. In `shadow` every
+    call is one plain call without limits, and what the strategy would have drawn is only told (see `strategies.shadow`).
     """
 
     name: str
@@ -33,9 +34,10 @@ class Rule:
     tokens: int | None = None
     boundary: Boundary = "auto"
     tools: tuple[ToolRule, ...] = ()
+    shadow: bool = False
 
     @property
     def passes_through(self) -> bool:
         """Whether this rule leaves calls exactly as they are."""
-        unlimited = self.seconds is None and self.tokens is None
-        return self.strategy is pass_through and unlimited and not self.tools
+        free = self.shadow or (self.seconds is None and self.tokens is None and not self.tools)
+        return self.strategy is pass_through and free

@@ -31,23 +31,20 @@ class Usage:
     def __add__(self, other: Usage) -> Usage:
         priced = [usage.usd for usage in (self, other) if usage.usd is not None]
         return Usage(
-            self.prompt_tokens + other.prompt_tokens,
-            self.completion_tokens + other.completion_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.prm_tokens + other.prm_tokens,
-            self.requests + other.requests,
+            self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens, self.prm_tokens + other.prm_tokens, self.requests + other.requests,
             sum(priced) if priced else None,
             self.estimated or other.estimated,
-        )
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One intercepted LLM call: the framework's own payload, and the text view that the scorer reads.
 
-    `messages`, `tools` and `parameters` are opaque here and are handed back untouched; `text` is what
-    the process reward model sees as the question. `deadline` is a `time.monotonic()` instant in seconds. `say` makes the
-    framework's message of a role ("assistant", "user") and a text, where messages are neither mappings nor text.
+    `messages`, `tools` and `parameters` are opaque here and are handed back untouched; `text` is what the process reward model
+    sees as the question. `deadline` is a `time.monotonic()` instant in seconds. `say` makes the framework's message of a role
+    ("assistant", "user") and a text, where messages are neither mappings nor text.
     """
 
     text: str
@@ -75,9 +72,9 @@ class ToolCall:
 class Path:
     """One answer, complete or partial: its steps so far, and the framework's own object as `raw`.
 
-    Joining `steps` gives the text back, character for character. `logprobs` are the sampler's token
-    log-probabilities (natural log, <= 0), where it gives them. `error` marks a sample that failed: it
-    still carries its usage, but is never a candidate. A path without steps is the question alone.
+    Joining `steps` gives the text back, character for character. `logprobs` are the sampler's token log-probabilities (natural
+    log, <= 0), where it gives them. `error` marks a sample that failed: it still carries its usage, but is never a candidate. A
+    path without steps is the question alone.
     """
 
     steps: tuple[str, ...] = ()
@@ -104,10 +101,10 @@ class Path:
 class StepScores:
     """Raw process reward model scores of one path, one in [0, 1] for each scored step.
 
-    `first` is the index of the first scored step: above 0 when the scorer had to cut the beginning
-    away to fit its window. A path without steps gets one score, that of the question. `tokens` is what
-    the scorer computed. `rejected` says why there are no usable scores (then `values` is empty).
-    `quantiles` are there where the model itself predicts them: for each value its (level, quantile) pairs.
+    `first` is the index of the first scored step: above 0 when the scorer had to cut the beginning away to fit its window. A path
+    without steps gets one score, that of the question. `tokens` is what the scorer computed. `rejected` says why there are no
+    usable scores (then `values` is empty). `quantiles` are there where the model itself predicts them: for each value its
+    (level, quantile) pairs.
     """
 
     values: tuple[float, ...] = ()

@@ -60,7 +60,10 @@ def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrato
     limits = config.limits(policy)
     boundary = policy.steps if isinstance(policy, (Stepwise, Beam)) else "auto"
     tools = rules_of(policy.tools) if isinstance(policy, (BestOfN, Prune)) else ()
-    return Rule(name, strategy, conditions(policy.when), limits.seconds, limits.tokens, boundary, tools)
+    shadow = (policy.mode or config.settings.mode) == "shadow"
+    return Rule(
+        name, strategy, conditions(policy.when), limits.seconds, limits.tokens, boundary, tools, shadow
+    )
 
 
 def _verifier(config: Config, rules: Sequence[Rule]) -> Verifier | None:

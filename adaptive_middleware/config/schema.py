@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from adaptive_middleware.config.calls import Limits
+from adaptive_middleware.config.calls import Limits, Mode
 from adaptive_middleware.config.fields import Model, Text
 from adaptive_middleware.config.observing import PythonObserver
 from adaptive_middleware.config.prms import Prm
@@ -46,6 +46,11 @@ class Settings(Model):
         default_factory=dict,
         description="Policies by name. The first one in file order whose `when` holds is used; `default` is "
         "for all other calls (absent: one plain call).",
+    )
+    mode: Mode = Field(
+        "active",
+        description="active: policies are in force. shadow: every call is one plain call, and what its policy would have "
+        "drawn is only told to the observers.",
     )
     budget: Budget = Field(default_factory=Budget, description="Limits of all calls.")
     observers: list[PythonObserver] = Field(
