@@ -27,7 +27,7 @@ from adaptive_middleware.proxy.flowing import Flowing
 from adaptive_middleware.proxy.metrics import Metrics, metrics
 from adaptive_middleware.proxy.policies import named, understood
 from adaptive_middleware.proxy.relay import relayed
-from adaptive_middleware.proxy.replies import answered
+from adaptive_middleware.proxy.replies import Whole, answered
 from adaptive_middleware.proxy.requests import guarded, question_of
 from adaptive_middleware.proxy.streaming import Streams
 from adaptive_middleware.proxy.upstream import Asked, Reply, Unusable, Upstream
@@ -129,6 +129,9 @@ class Proxy:
     async def _drawn(self, middleware: Middleware, call: Call, drawing: Drawing) -> Response:
         outcome = await middleware.arun(call, drawing)
         self.metrics.called(outcome)
+        drawn = outcome.chosen.raw
+        if middleware.rule(call).shadow and isinstance(drawn, Whole):
+            return _written(drawn.reply)
         return _written(answered(outcome, drawing.replies, drawing.wire))
 
     async def _streamed(self, middleware: Middleware, call: Call, drawing: Drawing) -> Response:
@@ -136,7 +139,8 @@ class Proxy:
         watched = middleware.astream(call, streams, streamer=streams.streamer)
         first = await shown(watched)
         writing = Writing(streams, self.metrics.called)
-        head = head_of(first, middleware.rule(call).name)
+        rule = middleware.rule(call)
+        head = head_of(first, None if rule.shadow else rule.name)
         return Flowing(200, head, writing.chunks(first, watched), watched.aclose, writing.farewell)
 
 
