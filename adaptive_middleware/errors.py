@@ -12,6 +12,7 @@
     │   └── NotContinuing      answers cannot be continued from a prefix here
     ├── ScorerError            the process reward model failed or broke its contract
     ├── NotAnswerable          a process reward model cannot answer this question, or not about this state
+    ├── SandboxError           code cannot be run in a sandbox here: which tiers were tried, and how to enable one
     └── BudgetError            a limit was reached
         ├── DeadlineExceeded   no time left
         └── TokensExceeded     no tokens left
@@ -76,6 +77,10 @@ class ScorerError(AdaptiveError):
 
 class NotAnswerable(AdaptiveError):
     """A process reward model cannot answer this question, or not about this state."""
+
+
+class SandboxError(AdaptiveError):
+    """Code cannot be run in a sandbox here."""
 
 
 class BudgetError(AdaptiveError):

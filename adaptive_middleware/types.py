@@ -148,7 +148,7 @@ class Belief:
 class Verdict:
     """What a verifier said of one path: `passed` is None when it could not tell (never a fail).
 
-    `kind` says more where code was run, in a word such as timeout; `tests` are results of generated tests, in their order.
+    `kind` says more where code was run (`verify.judge.VerdictKind`); `tests` are results of generated tests, in their order.
     """
 
     passed: bool | None

@@ -61,7 +61,9 @@ def calibrate(  # noqa: PLR0913, PLR0917 - a command's options are its parameter
     ] = None,
     allow_code_execution: Annotated[
         bool,
-        typer.Option("--allow-code-execution", help="Run code of answers for unit-tests; no sandbox."),
+        typer.Option(
+            "--allow-code-execution", help="Run code of answers for unit-tests even where no sandbox works."
+        ),
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the collection in --out.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cost and start nothing.")] = False,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_middleware.cli.solve_shown import Watcher
+from adaptive_middleware.code.program import program_of
 from adaptive_middleware.collect.journal import Journal
 from adaptive_middleware.config import Config, load
 from adaptive_middleware.errors import ConfigError
@@ -19,7 +20,7 @@ from adaptive_middleware.sampling.openai_stream import OpenAIStream
 from adaptive_middleware.sampling.streams import StepStreamer
 from adaptive_middleware.solving.run import Asked, Work, solve, write
 from adaptive_middleware.solving.tasks import Task, fingerprint, read_tasks
-from adaptive_middleware.verify.unit_tests import code_of, unit_tests
+from adaptive_middleware.verify.unit_tests import unit_tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,14 @@ def run(ordered: Ordered) -> dict[str, Any]:
     identity = _identity(ordered, tasks, place)
     with Journal(ordered.out, identity, resume=ordered.resume) as journal, Watcher(len(tasks)) as watcher:
         watcher.begin(journal)
-        work = Work(config.build(), asked, checks, _program, ordered.concurrency, watcher.tell)
+        work = Work(config, asked, checks, _program, ordered.concurrency, watcher.tell)
         report = solve(tasks, work, journal)
         write(ordered.out, tasks, journal.units, report)
     return report
 
 
-def _program(_task: Task, text: str) -> str:
-    return code_of(text)
+def _program(task: Task, text: str) -> str:
+    return program_of(text, task.prompt, task.entry)
 
 
 def _endpoint(config: Config, ordered: Ordered) -> Endpoint:

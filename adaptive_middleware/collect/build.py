@@ -27,10 +27,12 @@ from adaptive_middleware.config import load
 from adaptive_middleware.config.document import from_mapping
 from adaptive_middleware.config.factory import made
 from adaptive_middleware.config.prms import PythonPrm
-from adaptive_middleware.errors import CalibrationError, ConfigError
+from adaptive_middleware.errors import CalibrationError, ConfigError, SandboxError
 from adaptive_middleware.ports import Scorer, Verifier
 from adaptive_middleware.verify.exact import exact_answer, expected_answer
 from adaptive_middleware.verify.function import Check, function_check
+from adaptive_middleware.verify.sandbox.choose import sandbox
+from adaptive_middleware.verify.sandbox.limits import Sandbox
 from adaptive_middleware.verify.unit_tests import unit_tests
 
 
@@ -76,11 +78,15 @@ def scorer(settings: Settings) -> tuple[Scorer, str]:
     return built, settings.prm_id or str(getattr(built, "id", target))
 
 
-def verifier(settings: Settings) -> Callable[[Prompt], Verifier]:
-    """What makes the check of a prompt; your own function is imported once. Raises `ConfigError` for a bad one."""
+def verifier(settings: Settings, *, allow_code: bool = False) -> Callable[[Prompt], Verifier]:
+    """What makes the check of a prompt; your own function is imported once. Raises `ConfigError` for a bad one.
+
+    Unit tests run in the best sandbox that works here; without one only where `allow_code` says so.
+    """
     match settings.check:
         case UnitTestsCheck(seconds=seconds, memory_mb=memory):
-            return lambda prompt: unit_tests(str(prompt.fields["tests"]), seconds, memory)
+            where = _sandbox(allow_code=allow_code)
+            return lambda prompt: unit_tests(str(prompt.fields["tests"]), seconds, memory, where=where)
         case PythonCheck(target=target):
             check = _function(target)
             return lambda prompt: function_check(check, prompt.fields)
@@ -90,12 +96,8 @@ def verifier(settings: Settings) -> Callable[[Prompt], Verifier]:
 
 def checkable(settings: Settings, prompts: Sequence[Prompt], *, allow_code: bool) -> None:
     """Raise `CalibrationError` where a prompt lacks what its answers are to be checked against."""
-    if isinstance(settings.check, UnitTestsCheck) and not allow_code:
-        message = (
-            "unit tests run code that a model wrote, on this machine, without a sandbox: say --allow-code-execution "
-            "if you accept that (best inside a container), or use another --check"
-        )
-        raise CalibrationError(message)
+    if isinstance(settings.check, UnitTestsCheck):
+        _sandbox(allow_code=allow_code)
     lacking = [prompt.id for prompt in prompts if _lacks(settings, prompt)]
     if lacking:
         what = "tests" if isinstance(settings.check, UnitTestsCheck) else "answer"
@@ -104,6 +106,19 @@ def checkable(settings: Settings, prompts: Sequence[Prompt], *, allow_code: bool
             "check answers another way (--check package.module:function)"
         )
         raise CalibrationError(message)
+
+
+def _sandbox(*, allow_code: bool) -> Sandbox:
+    try:
+        return sandbox()
+    except SandboxError as error:
+        if allow_code:
+            return sandbox("none", no_sandbox=True)
+        message = (
+            f"unit tests run code that a model wrote, and {error}. Or say --allow-code-execution, which runs it without a "
+            "sandbox (best inside a container), or use another --check"
+        )
+        raise CalibrationError(message) from error
 
 
 def _lacks(settings: Settings, prompt: Prompt) -> bool:

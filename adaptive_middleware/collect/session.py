@@ -58,7 +58,7 @@ def run(session: Session, prompts: Sequence[Prompt]) -> Result:
     settings, tell = session.settings, session.tell
     enough(len(prompts), settings.held_out)
     build.checkable(settings, prompts, allow_code=session.allow_code)
-    source, verifier = build.source(settings), build.verifier(settings)
+    source, verifier = build.source(settings), build.verifier(settings, allow_code=session.allow_code)
     if not source.continues:
         tell(
             f"{source.id!r} cannot continue a given text: only questions and finished answers are collected, no "

@@ -72,7 +72,7 @@ class ExactCheck(Model):
 
 
 class UnitTestsCheck(Model):
-    """Right is code on which the prompt's `tests` run to the end; not a sandbox."""
+    """Right is code on which the prompt's `tests` run to the end, in a sandbox."""
 
     kind: Literal["unit-tests"]
     seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from adaptive_middleware.config.build_scorer import calibrator_of, scorer_of
 from adaptive_middleware.config.build_strategy import strategy_of
-from adaptive_middleware.config.calls import AnyVerifier, PythonVerifier, TaskTestsVerifier
+from adaptive_middleware.config.calls import PythonVerifier, TaskTestsVerifier, ToolSchemaVerifier
 from adaptive_middleware.config.dispatch import VerifierOfRule, conditions
 from adaptive_middleware.config.document import KeyPath
 from adaptive_middleware.config.factory import made
@@ -22,6 +22,8 @@ from adaptive_middleware.verify.in_order import in_order
 from adaptive_middleware.verify.rejecting import rejecting
 from adaptive_middleware.verify.task_tests import task_tests
 from adaptive_middleware.verify.tool_schema import tool_schema
+
+NO_TASKS: Verifier = task_tests({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +40,21 @@ class Plan:
 class Config(Given):
     """A configuration without contradictions; nothing is loaded until `build`."""
 
-    def build(self) -> Plan:
+    def build(self, tests: Verifier = NO_TASKS) -> Plan:
         """Load the process reward model, the calibration and the user's own parts, and make the rules.
 
+        `tests` is what `verifier: {kind: task-tests}` stands for.
         Raises `ConfigError` (with its place) for a part that cannot be made, `CheckpointError` for a model and
         `CalibrationError` for a bundle that cannot be used.
         """
         scorer = scorer_of(self)
-        return self.assembled(scorer, calibrator_of(self, scorer))
+        return self.assembled(scorer, calibrator_of(self, scorer), tests)
 
-    def assembled(self, scorer: Scorer | None, calibrate: Calibrator) -> Plan:
+    def assembled(self, scorer: Scorer | None, calibrate: Calibrator, tests: Verifier = NO_TASKS) -> Plan:
         """The plan around a process reward model and a calibration that are loaded already; raises as `build`."""
         names = [name for name in self.settings.policies if name != "default"]
         rules = tuple(_rule(self, name, scorer, calibrate) for name in (*names, "default"))
-        return Plan(rules, scorer, _verifier(self, rules), observers_of(self))
+        return Plan(rules, scorer, _verifier(self, rules, tests), observers_of(self))
 
 
 def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrator) -> Rule:
@@ -66,11 +69,13 @@ def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrato
     )
 
 
-def _verifier(config: Config, rules: Sequence[Rule]) -> Verifier | None:
+def _verifier(config: Config, rules: Sequence[Rule], tests: Verifier) -> Verifier | None:
     verifiers: dict[str, Verifier] = {}
     for name, policy in config.settings.policies.items():
         if isinstance(policy, (Drawing, Beam, Effort)) and policy.verifier is not None:
-            made_one = _made(config, ("policies", name, "verifier"), policy.verifier)
+            place = ("policies", name, "verifier")
+            spec = policy.verifier
+            made_one = tests if isinstance(spec, TaskTestsVerifier) else _made(config, place, spec)
             filters = isinstance(policy, Drawing) and policy.verifier_decides == "failures"
             verifiers[name] = rejecting(made_one) if filters else made_one
     if len(verifiers) < 2:
@@ -78,12 +83,10 @@ def _verifier(config: Config, rules: Sequence[Rule]) -> Verifier | None:
     return VerifierOfRule(tuple((rule.when, verifiers.get(rule.name)) for rule in rules))
 
 
-def _made(config: Config, path: KeyPath, spec: AnyVerifier) -> Verifier:
+def _made(config: Config, path: KeyPath, spec: PythonVerifier | ToolSchemaVerifier) -> Verifier:
     if isinstance(spec, PythonVerifier):
         verifier: Verifier = made(config.document, path, spec.target, spec.args, "verify")
         return verifier
-    if isinstance(spec, TaskTestsVerifier):
-        return task_tests({})
     try:
         first = tool_schema()
     except ConfigError as error:

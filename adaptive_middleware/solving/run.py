@@ -12,14 +12,14 @@ from typing import Any
 
 from adaptive_middleware.atomic import replace_file
 from adaptive_middleware.collect.journal import Journal
-from adaptive_middleware.config.build import Plan
+from adaptive_middleware.config.build import Config
 from adaptive_middleware.errors import AdaptiveError
 from adaptive_middleware.middleware import Middleware
 from adaptive_middleware.ports import Sampler, Streamer, Verifier
 from adaptive_middleware.solving.solved import Program, summary, unit
 from adaptive_middleware.solving.tasks import Task
 from adaptive_middleware.steps import Boundary
-from adaptive_middleware.types import Request
+from adaptive_middleware.types import Outcome, Request, Verdict
 from adaptive_middleware.verify.task_tests import task_tests
 
 IN_A_ROW = 5
@@ -39,7 +39,7 @@ class Asked:
 class Work:
     """Everything that a run needs beside its tasks; `verifiers` has one for each of them, by id."""
 
-    plan: Plan
+    config: Config
     asked: Asked
     verifiers: Mapping[str, Verifier]
     program: Program
@@ -53,11 +53,9 @@ def solve(tasks: Sequence[Task], work: Work, journal: Journal) -> dict[str, Any]
     A task that fails (the model cannot be reached, a limit leaves no answer) is noted, and left for a later run. After
     `IN_A_ROW` failures in a row nothing more is begun, and the last error is raised.
     """
+    plan = work.config.build(task_tests(work.verifiers))
     middleware = Middleware(
-        rules=work.plan.rules,
-        scorer=work.plan.scorer,
-        verifier=task_tests(work.verifiers),
-        observers=work.plan.observers,
+        rules=plan.rules, scorer=plan.scorer, verifier=plan.verifier, observers=plan.observers
     )
     left = [task for task in tasks if journal.get(task.id) is None]
     failed = in_a_row = 0
@@ -97,11 +95,16 @@ def _answered(task: Task, work: Work, middleware: Middleware) -> dict[str, Any] 
     began = time.monotonic()
     try:
         outcome = middleware.run(request, work.asked.sampler, streamer=streamer)
-        known = None if outcome.choice is None else outcome.considered[outcome.choice.index].verdict
-        verdict = known or work.verifiers[task.id].verify(request, [outcome.chosen])[0]
+        verdict = _verdict(outcome) or work.verifiers[task.id].verify(request, [outcome.chosen])[0]
     except AdaptiveError as error:
         return error
     return unit(task, outcome, verdict, time.monotonic() - began, work.program)
+
+
+def _verdict(outcome: Outcome) -> Verdict | None:
+    """What the tests said of the chosen answer in the call itself, where they decided."""
+    known = None if outcome.choice is None else outcome.considered[outcome.choice.index].verdict
+    return known if known is not None and known.passed is not None else None
 
 
 def _kept(journal: Journal, task: Task, result: Mapping[str, Any] | AdaptiveError) -> None:

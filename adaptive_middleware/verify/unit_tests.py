@@ -1,106 +1,95 @@
-"""Unit tests: an answer's code, and tests that are run after it in a process of their own.
+"""Unit tests: an answer's code runs in a sandbox that knows no expected value, and the tests in another.
 
-This is no sandbox: the code has limits of time, memory and file size and an empty environment, but it can read files and reach the
-network as you can. Run only what you would run yourself, or run it in a container.
+What the code can do is answer: exit codes, patched modules, objects that equal everything and searches for what is
+expected gain nothing. See docs/code.md for the sandboxes, the verdicts, and what tests can use of an answer.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import secrets
-import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path as File
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
+from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.types import Path, Request, Verdict
-
-_FENCE = re.compile(r"^```[ \t]*(\w*)[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
-_PYTHON = ("", "py", "python", "python3")
-_RUNNER = File(__file__).with_name("unit_tests_runner.py")
-_SHOWN = 400
+from adaptive_middleware.verify.answer_code import code_of
+from adaptive_middleware.verify.judge import Asserts, Judge, verdict
+from adaptive_middleware.verify.sandbox.choose import sandbox
+from adaptive_middleware.verify.sandbox.limits import Limits, Sandbox
 
 
 @dataclass(frozen=True, slots=True)
 class unit_tests:  # noqa: N801 - verifiers read as words
-    r"""The `Verifier` port: an answer passes when its code and then `tests` run to the end.
+    """The `Verifier` port: an answer passes when `tests`, which share its names, run to the end without an error.
 
-    `tests` is Python source that shares its names with the answer's code. Functions `test_*` of it without parameters are
-    called, and `unittest.main()` works. `seconds` (wall clock and CPU) and `memory_mb` hold for each answer. POSIX only.
+    `tests` is Python source, or `Asserts` with more of it. Functions `test_*` without parameters are called, and
+    `unittest.main()` works. Each answer may use `seconds` of CPU time (and 4 times as much by the clock) and `memory_mb`.
+    `runs` is how often an answer must pass: more than once finds answers that are not the same each time. `where` is the
+    sandbox: the best that works here where left out, and where none works, every verdict is `unverified`, never wrong.
 
-    >>> right = unit_tests("assert double(2) == 4")
-    >>> fenced = "So:\n```python\ndef double(x): return 2 * x\n```\n"
-    >>> right.verify(Request(""), [Path((fenced,))])[0].passed
-    True
+    >>> from adaptive_middleware.verify.sandbox.unsafe import unsafe
+    >>> right = unit_tests("assert double(2) == 4", where=unsafe())
+    >>> found = right.verify(Request(""), [Path(("def double(x): return 2 * x",)), Path(("import sys; sys.exit(0)",))])
+    >>> [(one.passed, one.kind) for one in found]
+    [(True, 'pass'), (False, 'no_result')]
     """
 
-    tests: str
+    tests: str | Asserts
     seconds: float = 10.0
     memory_mb: int = 1024
+    runs: int = 1
+    where: Sandbox | None = None
 
     def verify(self, request: Request, paths: Sequence[Path]) -> list[Verdict]:  # noqa: ARG002 - the port's
         """One verdict per path; None where the tests could not be run at all."""
-        return [self._verdict(code_of(path.text)) for path in paths]
-
-    def _verdict(self, code: str) -> Verdict:
-        if not code.strip():
-            return Verdict(passed=False, detail="no code in the answer")
-        with tempfile.TemporaryDirectory(prefix="adaptive-tests-") as name:
-            folder, secret = File(name), secrets.token_hex(16)
-            (folder / "answer.py").write_text(code, "utf-8", "surrogatepass")
-            (folder / "tests.py").write_text(self.tests, "utf-8", "surrogatepass")
-            return self._run(folder, secret)
-
-    def _run(self, folder: File, secret: str) -> Verdict:
-        limits = [str(self.seconds), str(self.memory_mb)]
-        command = [sys.executable, "-I", "-B", str(_RUNNER), str(folder), secret, *limits]
-        with (folder / "output").open("wb") as output:
-            try:
-                running = subprocess.Popen(  # noqa: S603 - the point of the check; see the module
-                    command, cwd=folder, env=_environment(folder), stdin=subprocess.DEVNULL, stdout=output,
-                    stderr=subprocess.STDOUT, start_new_session=True,
-                )  # fmt: skip
-            except OSError as error:
-                return Verdict(None, f"the tests could not be started ({error})")
-            late = _ended(running, self.seconds)
-        said = (folder / "output").read_bytes()[-_SHOWN:].decode(errors="replace").strip()
-        if late:
-            return Verdict(passed=False, detail=f"not finished after {self.seconds:g} s")
-        done = folder / "done"
-        passed = running.returncode == 0 and done.is_file() and done.read_text("utf-8") == secret
-        return Verdict(passed, "" if passed else said or f"exit status {running.returncode}")
+        tests = Asserts(self.tests) if isinstance(self.tests, str) else self.tests
+        limits = Limits(self.seconds, self.memory_mb)
+        return judged(paths, limits, self.where, lambda judge, code: repeated(judge, code, tests, self.runs))
 
 
-def code_of(text: str) -> str:
-    r"""The Python code of an answer: its fenced blocks together, or all of it where there is none.
+def judged(
+    paths: Sequence[Path], limits: Limits, where: Sandbox | None, one: Callable[[Judge, str], Verdict]
+) -> list[Verdict]:
+    """The verdict of `one` on the code of each path, all by one judge; without code it is `no_result`.
 
-    >>> code_of("First\n```python\nx = 1\n```\nthen\n```\ny = 2\n```\n```text\nz\n```"), code_of("x = 1")
-    ('x = 1\n\ny = 2\n', 'x = 1')
+    What ran out of time while the machine was busy with more than it has processors for is run once more, at the end.
     """
-    blocks = [body for language, body in _FENCE.findall(text) if language.lower() in _PYTHON]
-    if blocks or _FENCE.search(text):
-        return "\n".join(blocks)
-    return text
-
-
-def _environment(folder: File) -> Mapping[str, str]:
-    """Nothing of the caller's environment: keys and tokens stay out of reach of a print."""
-    return {"HOME": str(folder), "TMPDIR": str(folder), "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
-
-
-def _ended(running: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait; whether it had to be ended. What it started in its session is ended with it, on every way out."""
     try:
-        running.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return True
+        made = sandbox() if where is None else where
+    except SandboxError as error:
+        return [verdict("unverified", str(error))] * len(paths)
+    codes = [code_of(path.text) for path in paths]
+    with _judge(made, limits) as judge:
+        found = [
+            one(judge, code) if code.strip() else verdict("no_result", "no code in the answer")
+            for code in codes
+        ]
+        for index, (code, first) in enumerate(zip(codes, found, strict=True)):
+            if first.kind == "timeout" and _busy():
+                found[index] = one(judge, code)
+    return found
+
+
+def repeated(judge: Judge, code: str, tests: Asserts, runs: int) -> Verdict:
+    """The verdict of several runs: a pass only where all passed."""
+    found = judge.asserts(code, tests)
+    for run in range(1, runs):
+        if not found.passed:
+            break
+        again = judge.asserts(code, tests)
+        found = again if again.passed else replace(again, detail=f"after {run} passes: {again.detail}")
+    return found
+
+
+@contextmanager
+def _judge(made: Sandbox, limits: Limits) -> Iterator[Judge]:
+    judge = Judge(made, limits)
+    try:
+        yield judge
     finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
-    return False
+        judge.close()
+
+
+def _busy() -> bool:
+    return os.getloadavg()[0] > (os.cpu_count() or 1)

@@ -25,9 +25,11 @@ from adaptive_middleware.collect.prompts import Prompt
 from adaptive_middleware.collect.reading import read_settings
 from adaptive_middleware.collect.session import Session, identity, run, run_recorded, size_of
 from adaptive_middleware.collect.settings import Settings
-from adaptive_middleware.errors import CalibrationError, ConfigError
+from adaptive_middleware.errors import CalibrationError, ConfigError, SandboxError
 from adaptive_middleware.recording import Problem, RecordedSample
 from adaptive_middleware.types import Path, Request, StepScores
+from adaptive_middleware.verify.sandbox.limits import Sandbox
+from adaptive_middleware.verify.sandbox.unsafe import unsafe
 from tests import tiny
 from tests.collect.world import Hunch, prompts
 
@@ -356,12 +358,19 @@ def test_every_kind_of_check_judges(tmp_path: File) -> None:
         ({"kind": "unit-tests"}, "x = 1", "x = 2"),
         ({"kind": "python", "target": "tests.collect.world:right"}, "is 1", "is 2"),
     ):
-        verifier = build.verifier(settings(check=check))(prompt)
+        verifier = build.verifier(settings(check=check), allow_code=True)(prompt)
         verdicts = verifier.verify(Request("?"), [Path((right,)), Path((wrong,))])
         assert [verdict.passed for verdict in verdicts] == [True, False]
 
 
-def test_unit_tests_need_an_explicit_yes() -> None:
+def no_sandbox(tier: str = "auto", *, no_sandbox: bool = False) -> Sandbox:
+    if tier == "none" and no_sandbox:
+        return unsafe()
+    raise SandboxError("no sandbox works here")
+
+
+def test_unit_tests_without_a_sandbox_need_an_explicit_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "sandbox", no_sandbox)
     own = settings(check={"kind": "unit-tests"})
     with pytest.raises(CalibrationError, match="--allow-code-execution"):
         build.checkable(own, [], allow_code=False)

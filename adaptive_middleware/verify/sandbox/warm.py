@@ -1,0 +1,105 @@
+"""Sandboxes that are started before they are needed, so that an answer is checked without waiting for a start."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from adaptive_middleware.errors import SandboxError
+from adaptive_middleware.verify.sandbox.limits import Ended, Limits, Sandbox, Session
+
+
+class warm:  # noqa: N801 - tiers read as words
+    """The `Sandbox` port over `inner`: `size` sandboxes with `limits` wait, each is used once, and each used one is replaced.
+
+    One thread starts them, each when the one that it replaces is closed: a start would slow down what runs. Other limits than these are served by `inner` directly, and so is who comes when none waits.
+    Use it as a context, or `close` it: what waits is a process.
+    """
+
+    def __init__(self, inner: Sandbox, limits: Limits, size: int = 4) -> None:
+        self._inner, self._limits, self._waiting = inner, limits, deque[Session]()
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="adaptive-sandbox")
+        started = [self._starter.submit(self._start) for _ in range(size)]
+        for one in started:
+            one.result()
+
+    @property
+    def name(self) -> str:
+        """The tier of `inner`."""
+        return self._inner.name
+
+    def open(self, limits: Limits) -> Session:
+        """See `Sandbox`."""
+        while limits == self._limits and self._waiting:
+            with suppress(IndexError):  # another thread was faster
+                lent = Lent(self._waiting.popleft(), self._replace)
+                if lent.alive():
+                    return lent
+                lent.close()
+        return self._inner.open(limits)
+
+    def close(self) -> None:
+        """End what waits."""
+        self._starter.shutdown(cancel_futures=True)
+        while self._waiting:
+            self._waiting.pop().close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _replace(self) -> None:
+        with suppress(RuntimeError):  # closed meanwhile
+            self._starter.submit(self._start)
+
+    def _start(self) -> None:
+        """One more that waits; where it cannot be started, `open` says so."""
+        with suppress(SandboxError):
+            self._waiting.append(self._inner.open(self._limits))
+
+
+@dataclass(slots=True)
+class Lent:
+    """A `Session` that says when it is closed."""
+
+    session: Session
+    closed: Callable[[], None]
+
+    def send(self, request: bytes) -> None:
+        """See `Session`."""
+        self.session.send(request)
+
+    def receive(self, seconds: float) -> bytes | Ended:
+        """See `Session`."""
+        return self.session.receive(seconds)
+
+    def ask(self, request: bytes, seconds: float) -> bytes | Ended:
+        """See `Session`."""
+        return self.session.ask(request, seconds)
+
+    def finish(self, request: bytes, seconds: float) -> Ended:
+        """See `Session`."""
+        return self.session.finish(request, seconds)
+
+    def alive(self) -> bool:
+        """See `Session`."""
+        return self.session.alive()
+
+    def close(self) -> None:
+        """See `Session`; said once."""
+        self.session.close()
+        said, self.closed = self.closed, _nothing
+        said()
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,1 @@
+"""Code: cheats and hostile programs against the verifier and its sandboxes, and what a verification takes."""
