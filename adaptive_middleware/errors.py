@@ -13,6 +13,8 @@
     ├── ScorerError            the process reward model failed or broke its contract
     ├── NotAnswerable          a process reward model cannot answer this question, or not about this state
     ├── SandboxError           code cannot be run in a sandbox here: which tiers were tried, and how to enable one
+    ├── TraceError             a trace store cannot be used
+    │   └── UnknownCall        no call of that id is kept
     └── BudgetError            a limit was reached
         ├── DeadlineExceeded   no time left
         └── TokensExceeded     no tokens left
@@ -81,6 +83,14 @@ class NotAnswerable(AdaptiveError):
 
 class SandboxError(AdaptiveError):
     """Code cannot be run in a sandbox here."""
+
+
+class TraceError(AdaptiveError):
+    """A trace store cannot be used."""
+
+
+class UnknownCall(TraceError):
+    """No call of that id is kept."""
 
 
 class BudgetError(AdaptiveError):

@@ -79,6 +79,14 @@ class Middleware:
         """The rule that applies to `request`."""
         return next(rule for rule in self.rules if rule.when(request))
 
+    def feedback(self, call_id: str, *, correct: bool | None) -> None:
+        """Say whether the answer of a call was right (None: not known any more); `call_id` is the report's `id`.
+
+        It is on the disk when this returns, so it blocks: from an event loop, call it by `asyncio.to_thread`. Raises
+        `UnknownCall` for a call that is not kept, `TraceError` where none are.
+        """
+        (self._observed or Observed(())).feedback(call_id, correct=correct)
+
     def run(
         self,
         request: Request,

@@ -5,11 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from traceback import format_exception
 
 from adaptive_middleware.call_ids import call_id
-from adaptive_middleware.ports import Observer
+from adaptive_middleware.errors import TraceError
+from adaptive_middleware.ports import Judged, Observer
+from adaptive_middleware.redaction import Redaction
 from adaptive_middleware.types import Outcome, Request
 
+KEPT_NOWHERE = (
+    "no calls are kept, so none can be judged: add `trace: {}` to the configuration (docs/traces.md)"
+)
 LOG = logging.getLogger(__name__)
 
 
@@ -30,7 +36,16 @@ class Observed:
                 self._log(position, observer, error)
         return outcome
 
+    def feedback(self, call_id: str, *, correct: bool | None) -> None:
+        """Tell every observer that keeps calls what came of one; raises `TraceError` when there is none."""
+        keeping = [each for each in self.observers if isinstance(each, Judged)]
+        if not keeping:
+            raise TraceError(KEPT_NOWHERE)
+        for observer in keeping:
+            observer.feedback(call_id, correct=correct)
+
     def _log(self, position: int, observer: Observer, error: Exception) -> None:
         if position not in self._failed:
             self._failed.add(position)
-            LOG.error("observer %r failed: calls go on, and this is said once", observer, exc_info=error)
+            said = Redaction.of()("".join(format_exception(error)))
+            LOG.error("observer %r failed: calls go on, and this is said once\n%s", observer, said)

@@ -171,6 +171,15 @@ class CaseRunner(Protocol):
         ...
 
 
+@runtime_checkable
+class Judged(Observer, Protocol):
+    """An observer that keeps calls, and is told afterwards what came of them."""
+
+    def feedback(self, call_id: str, *, correct: bool | None) -> None:
+        """The answer of a call was right, or not; None takes that back. Raises `UnknownCall` for a call it does not keep."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The synchronous world of one call."""

@@ -1,17 +1,40 @@
-"""Who is told of finished calls, as a configuration names them."""
+"""Who is told of answered calls, as a configuration names them: a store, and observers of your own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from adaptive_middleware.config.factory import made
-from adaptive_middleware.config.fields import ARGS, TARGET, Arguments, Model, Target
+from adaptive_middleware.config.fields import ARGS, TARGET, Arguments, Model, Target, Text
 from adaptive_middleware.ports import Observer
+from adaptive_middleware.trace.settings import Level, TraceSettings, default_place
 
 if TYPE_CHECKING:
     from adaptive_middleware.config.given import Given
+
+
+class Trace(Model):
+    """The store of answered calls."""
+
+    path: Text | None = Field(
+        None,
+        description="SQLite file, relative to this file; absent: adaptive-middleware/traces.db in the user's state folder.",
+    )
+    level: Level = Field(
+        "redacted",
+        description="What is kept of texts: none, hash, redacted (without personal data), or full. Credentials never are.",
+    )
+    retention_days: Annotated[float, Field(gt=0, le=36_525)] = Field(
+        90.0, description="Days after which a call is deleted."
+    )
+    max_mb: Annotated[float, Field(ge=1, le=1_000_000)] = Field(
+        1000.0, description="Megabytes above which the oldest calls are deleted."
+    )
+    queue: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        10_000, description="Most calls that wait to be written; what comes on top is counted and not kept."
+    )
 
 
 class PythonObserver(Model):
@@ -22,11 +45,21 @@ class PythonObserver(Model):
 
 
 def observers_of(config: Given) -> tuple[Observer, ...]:
-    """The observers that a configuration names, made in its order.
+    """The observers that a configuration names: the store of calls first, then your own in their order.
 
     Raises `ConfigError` with the place of one that cannot be made.
     """
-    return tuple(
+    own = tuple(
         made(config.document, ("observers", index), each.target, each.args, "ended")
         for index, each in enumerate(config.settings.observers)
     )
+    trace = config.settings.trace
+    return own if trace is None else (_sink(config, trace), *own)
+
+
+def _sink(config: Given, trace: Trace) -> Observer:
+    from adaptive_middleware.trace.sink import TraceSink  # noqa: PLC0415 - loads sqlite3
+
+    path = default_place() if trace.path is None else config.resolved(trace.path).absolute()
+    settings = TraceSettings(path, trace.level, trace.retention_days, trace.max_mb, trace.queue)
+    return TraceSink(settings)

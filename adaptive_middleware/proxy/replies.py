@@ -68,7 +68,8 @@ def told_of(outcome: Outcome, drawn: Sequence[Whole]) -> dict[str, object]:
 
 
 def told_in_headers(outcome: Outcome) -> Headers:
-    """The report's first two numbers as headers."""
+    """The report's first two numbers as headers, and the id of a call that is kept."""
     drawn = max(len(outcome.considered) + len(outcome.dropped) + len(outcome.failed), 1)
     rule = outcome.rule.encode("ascii", errors="replace")
-    return [(b"x-adaptive-policy", rule), (b"x-adaptive-samples", b"%d" % drawn)]
+    name = [] if outcome.id is None else [(b"x-adaptive-id", outcome.id.encode("ascii"))]
+    return [(b"x-adaptive-policy", rule), (b"x-adaptive-samples", b"%d" % drawn), *name]

@@ -67,13 +67,15 @@ def total(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def adaptive_headers(outcome: Outcome) -> Headers:
-    """The report's first facts as headers: rule, strategy, samples, and where known p and why the call was degraded."""
+    """The report's first facts as headers: rule, strategy, samples, and where known p, why the call was degraded, and its id."""
     samples = len(outcome.considered) + len(outcome.dropped) + len(outcome.failed)
     facts: dict[str, object] = {"rule": outcome.rule, "strategy": outcome.strategy, "samples": samples}
     if outcome.choice is not None and outcome.choice.probability is not None:
         facts["p"] = f"{outcome.choice.probability:.4f}"
     if outcome.degraded:
         facts["degraded"] = "; ".join(outcome.degraded)
+    if outcome.id is not None:
+        facts["id"] = outcome.id
     return [(f"x-adaptive-{name}", _as_header(str(value))) for name, value in facts.items()]
 
 

@@ -1,0 +1,131 @@
+"""One answered call as a row of the store: figures in columns, the report and what is kept of texts as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from adaptive_middleware.logprobs import summary
+from adaptive_middleware.report import fixed_cost, report
+from adaptive_middleware.tool_calls import read_answer
+from adaptive_middleware.trace.keeping import Keeping
+from adaptive_middleware.types import Candidate, Outcome, Path, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A call that was answered: when (seconds since 1970), in how many seconds, and all that is known of it."""
+
+    request: Request
+    outcome: Outcome
+    seconds: float
+    at: float
+
+
+def row_of(ended: Ended, keeping: Keeping) -> dict[str, object]:
+    """The columns of a call. Texts of users and models are kept as `keeping` says, credentials never."""
+    request, outcome = ended.request, ended.outcome
+    columns = {
+        "id": outcome.id,
+        "at": ended.at,
+        "seconds": ended.seconds,
+        "rule": outcome.rule,
+        "strategy": keeping.credentials(outcome.strategy),
+        "model": _named(request.model, keeping),
+        "call_site": _named(request.call_site, keeping),
+        "run_id": _named(request.run_id, keeping),
+        **_figures(outcome),
+        "level": keeping.level,
+        "question": keeping.text(request.text),
+        "details": json.dumps(_storable(_details(ended, keeping)), ensure_ascii=False, allow_nan=False),
+    }
+    return {name: _storable(value) for name, value in columns.items()}
+
+
+def _figures(outcome: Outcome) -> dict[str, object]:
+    choice, usage = outcome.choice, outcome.usage
+    chosen = None if choice is None else outcome.considered[choice.index]
+    return {
+        "p": None if choice is None else choice.probability,
+        "lower": None if chosen is None or chosen.estimate is None else chosen.estimate.lower,
+        "samples": max(len(outcome.considered) + len(outcome.dropped) + len(outcome.failed), 1),
+        "max_samples": outcome.limit,
+        "tokens": usage.completion_tokens,
+        "prm_tokens": usage.prm_tokens,
+        "fixed_tokens": fixed_cost(outcome) or usage.completion_tokens,
+        "usd": usage.usd,
+        "degraded": len(outcome.degraded),
+        "verified": None if chosen is None or chosen.verdict is None else chosen.verdict.passed,
+    }
+
+
+def _named(name: str | None, keeping: Keeping) -> str | None:
+    return None if name is None else keeping.credentials(name)
+
+
+def _details(ended: Ended, keeping: Keeping) -> dict[str, object]:
+    request, outcome = ended.request, ended.outcome
+    prior = None if outcome.question is None else outcome.question.quantiles
+    drawn = any(one.path is outcome.chosen for one in outcome.considered)
+    return {
+        "report": _report(outcome, keeping),
+        "prior": prior or None,
+        "tags": sorted(map(keeping.credentials, request.tags)),
+        "samples": [_sample(one, keeping) for one in outcome.considered],
+        "dropped": [_sample(one, keeping) for one in outcome.dropped],
+        "failed": [keeping.cause(path.error or "") for path in outcome.failed],
+        "said": None if drawn else keeping.text(read_answer(outcome.chosen).text),
+    }
+
+
+def _sample(candidate: Candidate, keeping: Keeping) -> dict[str, object]:
+    path = candidate.path
+    return {
+        "steps": _steps(read_answer(path), keeping),
+        "estimate": None if candidate.estimate is None else candidate.estimate.mean,
+        "logprobs": summary(path.logprobs),
+        "finish_reason": path.finish_reason,
+        "tokens": path.usage.completion_tokens,
+    }
+
+
+def _steps(path: Path, keeping: Keeping) -> list[str] | None:
+    if keeping.texts:
+        return [keeping.credentials(step) for step in path.steps]
+    hashed = keeping.text(path.text)
+    return None if hashed is None else [hashed]
+
+
+def _report(outcome: Outcome, keeping: Keeping) -> object:
+    told: dict[str, Any] | None = report(outcome)
+    if told is None:
+        return None
+    told["degraded"] = [keeping.cause(cause) for cause in outcome.degraded]
+    if outcome.abstained is not None:
+        told["abstained"] = keeping.cause(outcome.abstained)
+    labels: dict[str, str] = {}
+    for candidate in told["candidates"]:
+        answer, rejected = candidate["answer"], candidate["rejected"]
+        candidate["answer"] = None if answer is None else _label(answer, labels, keeping)
+        candidate["rejected"] = None if rejected is None else keeping.text(rejected)
+    return keeping.credentials.plain(told)
+
+
+def _label(answer: str, labels: dict[str, str], keeping: Keeping) -> str:
+    """The answer as it is kept; where nothing of it is, a number that equal answers of the call share."""
+    return keeping.text(answer) or labels.setdefault(answer, f"answer {len(labels) + 1}")
+
+
+def _storable(value: object) -> object:
+    """A value in which numbers that JSON has no name for are absent (null), and half characters are U+FFFD."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _storable(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_storable(each) for each in value]
+    return value
