@@ -11,9 +11,10 @@ from adaptive_middleware.config.checks import max_samples
 from adaptive_middleware.config.prms import TransformersPrm
 from adaptive_middleware.config.strategies import Beam, Drawing, Effort, PolicyRule
 from adaptive_middleware.doctor import machine
-from adaptive_middleware.doctor.extras import extras
+from adaptive_middleware.doctor.extras import extras, model_of
 from adaptive_middleware.doctor.finding import Finding, ok
 from adaptive_middleware.doctor.parts import keys, parts, read
+from adaptive_middleware.doctor.places import sandboxes, store, store_of
 from adaptive_middleware.doctor.reach import servers
 
 _SAMPLES = 16
@@ -29,21 +30,30 @@ def examine(file: str | None) -> Iterator[Finding]:
     yield from extras(config)
     yield machine.accelerator(_device(config))
     yield machine.clock()
-    home = Path(file or ".").resolve().parent if file else Path.cwd()
-    yield from machine.disk((home, Path(tempfile.gettempdir())))
+    kept = None if config is None else store_of(config)
+    yield from machine.disk((*_folders(file, kept), Path(tempfile.gettempdir())))
     yield machine.open_files(_most(config))
+    yield from sandboxes(config)
     yield finding
     if config is not None:
         yield from keys(config)
         yield from servers(config)
         yield from parts(config)
+    if kept is not None:
+        yield store(kept)
 
 
 _NO_FILE = ok("config", "none given, so only the machine was examined: --config FILE")
 
 
+def _folders(file: str | None, kept: Path | None) -> Iterator[Path]:
+    yield Path.cwd() if file is None else Path(file).resolve().parent
+    if kept is not None:
+        yield next(parent for parent in kept.parents if parent.exists())
+
+
 def _device(config: Config | None) -> str | None:
-    prm = None if config is None else config.settings.prm
+    prm = None if config is None else model_of(config)
     return prm.device if isinstance(prm, TransformersPrm) else None
 
 

@@ -9,7 +9,7 @@ from importlib import metadata
 
 from adaptive_middleware.config import Config
 from adaptive_middleware.config.calls import ToolSchemaVerifier
-from adaptive_middleware.config.prms import LabPrm, PoolingPrm, TransformersPrm
+from adaptive_middleware.config.prms import CodeSignals, LabPrm, ModelPrm, PoolingPrm, TransformersPrm
 from adaptive_middleware.config.strategies import Beam, Drawing, Effort
 from adaptive_middleware.doctor.finding import Finding, fail, ok, warn
 
@@ -63,13 +63,19 @@ def requirements(written: Iterable[str]) -> list[Requirement]:
     ]
 
 
+def model_of(config: Config) -> ModelPrm | None:
+    """The process reward model that a configuration loads or asks; None where signals of code or votes decide."""
+    prm = config.settings.prm
+    return prm.then if isinstance(prm, CodeSignals) else prm
+
+
 def needed(config: Config) -> Mapping[str, str]:
     """The extras that a configuration needs, and what of it needs them."""
     settings = config.settings
     found = {}
-    match settings.prm:
-        case LabPrm() | TransformersPrm():
-            found["prm"] = f"prm.kind {settings.prm.kind}"
+    match model_of(config):
+        case LabPrm(kind=kind) | TransformersPrm(kind=kind):
+            found["prm"] = f"prm.kind {kind}"
         case PoolingPrm():
             found["pooling"] = "prm.kind pooling"
     if settings.upstream is not None:

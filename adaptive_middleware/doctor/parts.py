@@ -13,7 +13,7 @@ from adaptive_middleware.calibration.raw import uncalibrated
 from adaptive_middleware.config import Config, check, refusal
 from adaptive_middleware.config.build_scorer import calibrator_of, scorer_of
 from adaptive_middleware.config.prms import PoolingPrm
-from adaptive_middleware.doctor.extras import DISTRIBUTION
+from adaptive_middleware.doctor.extras import DISTRIBUTION, model_of
 from adaptive_middleware.doctor.finding import Finding, fail, ok, warn
 from adaptive_middleware.engine import checked_scores
 from adaptive_middleware.errors import (
@@ -49,8 +49,9 @@ def keys(config: Config) -> Iterator[Finding]:
     """Whether the environment variables that hold keys are set; their values are never shown."""
     settings = config.settings
     named = [("upstream.key_env", settings.upstream.key_env)] if settings.upstream is not None else []
-    if isinstance(settings.prm, PoolingPrm):
-        named.append(("prm.key_env", settings.prm.key_env))
+    prm = model_of(config)
+    if isinstance(prm, PoolingPrm):
+        named.append(("prm.key_env", prm.key_env))
     for key, variable in named:
         if variable is None:
             continue

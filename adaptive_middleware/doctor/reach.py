@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from adaptive_middleware.config import Config
 from adaptive_middleware.config.prms import PoolingPrm
+from adaptive_middleware.doctor.extras import model_of
 from adaptive_middleware.doctor.finding import Finding, fail, ok, warn
 from adaptive_middleware.doctor.machine import clock_beside
 
@@ -25,9 +26,10 @@ def servers(config: Config) -> Iterator[Finding]:
     if settings.upstream is not None:
         url = f"{settings.upstream.base_url.rstrip('/')}/models"
         yield from upstream(url, _key(settings.upstream.key_env))
-    if isinstance(settings.prm, PoolingPrm):
-        for url in settings.prm.urls:
-            yield pooling(f"{url.rstrip('/')}/health", _key(settings.prm.key_env))
+    prm = model_of(config)
+    if isinstance(prm, PoolingPrm):
+        for url in prm.urls:
+            yield pooling(f"{url.rstrip('/')}/health", _key(prm.key_env))
 
 
 def upstream(url: str, key: str) -> Iterator[Finding]:

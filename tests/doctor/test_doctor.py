@@ -91,6 +91,12 @@ def test_a_good_configuration_is_used_once_and_passes(tmp_path: Path) -> None:
     )
 
 
+def test_the_store_of_calls_is_examined_with_its_disk(tmp_path: Path) -> None:
+    _, found = examined(tmp_path, f"trace: {{path: kept/traces.db}}\n{POLICIES}")
+    assert found["trace store"][0]["what"] == f"{tmp_path}/kept/traces.db will be made with the first call"
+    assert not (tmp_path / "kept").exists()
+
+
 def test_all_that_is_wrong_with_the_file_is_said(tmp_path: Path) -> None:
     status, found = examined(tmp_path, "prn: {kind: lab}\npolicies: {default: {strategy: best-of-m}}\n")
     assert status == 1
