@@ -22,9 +22,12 @@ def solve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first tasks of the file.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Tasks at once.")] = 4,
     seconds: Annotated[float, typer.Option(min=0.1, help="Longest run of one answer's tests.")] = 10.0,
-    allow_code_execution: Annotated[
+    tier: Annotated[str, typer.Option("--sandbox", help="auto | bwrap | sandlock | monty | none.")] = "auto",
+    unsafe_no_sandbox: Annotated[
         bool,
-        typer.Option("--allow-code-execution", help="Run code of answers; where no sandbox is used."),
+        typer.Option(
+            "--unsafe-no-sandbox", help="With --sandbox none: run code of answers with limits only."
+        ),
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
@@ -45,7 +48,8 @@ def solve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         limit,
         concurrency,
         seconds,
-        allow_code=allow_code_execution,
+        tier=tier,
+        no_sandbox=unsafe_no_sandbox,
         resume=resume,
     )
     report = run(ordered)

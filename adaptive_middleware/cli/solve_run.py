@@ -20,6 +20,7 @@ from adaptive_middleware.sampling.openai_stream import OpenAIStream
 from adaptive_middleware.sampling.streams import StepStreamer
 from adaptive_middleware.solving.run import Asked, Work, solve, write
 from adaptive_middleware.solving.tasks import Task, fingerprint, read_tasks
+from adaptive_middleware.verify.sandbox.choose import sandbox
 from adaptive_middleware.verify.unit_tests import unit_tests
 
 
@@ -34,7 +35,8 @@ class Ordered:
     limit: int | None
     concurrency: int
     seconds: float
-    allow_code: bool
+    tier: str
+    no_sandbox: bool
     resume: bool
 
 
@@ -43,7 +45,8 @@ def run(ordered: Ordered) -> dict[str, Any]:
     tasks = read_tasks(ordered.tasks)[: ordered.limit]
     config = load(ordered.config)
     place = _endpoint(config, ordered)
-    checks = {task.id: unit_tests(task.tests, ordered.seconds) for task in tasks}
+    where = sandbox(ordered.tier, no_sandbox=ordered.no_sandbox)
+    checks = {task.id: unit_tests(task.asserts, ordered.seconds, where=where) for task in tasks}
     asked = Asked(
         place.model,
         OpenAISampler(place),

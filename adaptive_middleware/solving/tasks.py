@@ -13,6 +13,7 @@ from pathlib import Path as File
 from typing import Any
 
 from adaptive_middleware.errors import TaskError
+from adaptive_middleware.verify.judge import Asserts
 
 _SEE = "see docs/code.md"
 _BARE = "Reply with one Python code block and nothing else."
@@ -31,6 +32,12 @@ class Task:
     tests: str
     prompt: str = ""
     entry: str | None = None
+
+    @property
+    def asserts(self) -> Asserts:
+        """The tests, as a verifier takes them."""
+        one = (self.entry,) if self.prompt and self.entry is not None else ()
+        return Asserts(self.tests, self.prompt, one)
 
 
 def read_tasks(file: File) -> list[Task]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from adaptive_middleware.code.program import program_of
 from adaptive_middleware.types import Path, Request, Verdict
 from adaptive_middleware.verify.judge import Judge, verdict
 from adaptive_middleware.verify.sandbox.limits import Ended, Limits, Sandbox
@@ -31,7 +32,12 @@ class program_tests:  # noqa: N801 - verifiers read as words
 
     def verify(self, request: Request, paths: Sequence[Path]) -> list[Verdict]:  # noqa: ARG002 - the port's
         """One verdict per path: that of the first case that does not pass."""
-        return judged(paths, Limits(self.seconds, self.memory_mb), self.where, self._one)
+        return judged(
+            [program_of(path.text) for path in paths],
+            Limits(self.seconds, self.memory_mb),
+            self.where,
+            self._one,
+        )
 
     def _one(self, judge: Judge, code: str) -> Verdict:
         found = verdict("unverified", "there are no cases")

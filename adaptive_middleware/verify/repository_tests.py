@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as File
 
+from adaptive_middleware.code.program import program_of
 from adaptive_middleware.errors import ConfigError
 from adaptive_middleware.types import Path, Request, Verdict
 from adaptive_middleware.verify.judge import Judge, verdict
@@ -57,7 +58,9 @@ class repository_tests:  # noqa: N801 - verifiers read as words
             limits = Limits(
                 self.seconds, self.memory_mb, self.processes, self.file_mb, readable=(*self.readable, name)
             )
-            return judged(paths, limits, self.where, partial(self._one, tree))
+            return judged(
+                [program_of(path.text) for path in paths], limits, self.where, partial(self._one, tree)
+            )
 
     def _one(self, tree: File, judge: Judge, code: str) -> Verdict:
         place = tree / self.file

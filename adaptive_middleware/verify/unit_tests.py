@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from adaptive_middleware.code.program import program_of
 from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.types import Path, Request, Verdict
-from adaptive_middleware.verify.answer_code import code_of
 from adaptive_middleware.verify.judge import Asserts, Judge, verdict
 from adaptive_middleware.verify.sandbox.choose import sandbox
 from adaptive_middleware.verify.sandbox.limits import Limits, Sandbox
@@ -45,21 +45,26 @@ class unit_tests:  # noqa: N801 - verifiers read as words
         """One verdict per path; None where the tests could not be run at all."""
         tests = Asserts(self.tests) if isinstance(self.tests, str) else self.tests
         limits = Limits(self.seconds, self.memory_mb)
-        return judged(paths, limits, self.where, lambda judge, code: repeated(judge, code, tests, self.runs))
+        codes = [_program(path.text, tests) for path in paths]
+        return judged(codes, limits, self.where, lambda judge, code: repeated(judge, code, tests, self.runs))
+
+
+def _program(text: str, tests: Asserts) -> str:
+    """The program of an answer; where one function is asked for, the prelude is the prompt that it goes on from."""
+    return program_of(text, tests.prelude, tests.entries[0]) if tests.entries else program_of(text)
 
 
 def judged(
-    paths: Sequence[Path], limits: Limits, where: Sandbox | None, one: Callable[[Judge, str], Verdict]
+    codes: Sequence[str], limits: Limits, where: Sandbox | None, one: Callable[[Judge, str], Verdict]
 ) -> list[Verdict]:
-    """The verdict of `one` on the code of each path, all by one judge; without code it is `no_result`.
+    """The verdict of `one` on each code, all by one judge; without code it is `no_result`.
 
     What ran out of time while the machine was busy with more than it has processors for is run once more, at the end.
     """
     try:
         made = sandbox() if where is None else where
     except SandboxError as error:
-        return [verdict("unverified", str(error))] * len(paths)
-    codes = [code_of(path.text) for path in paths]
+        return [verdict("unverified", str(error))] * len(codes)
     with _judge(made, limits) as judge:
         found = [
             one(judge, code) if code.strip() else verdict("no_result", "no code in the answer")

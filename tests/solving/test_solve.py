@@ -24,7 +24,8 @@ RIGHT, WRONG = (
 )
 FIXED = "strategy: best-of-n\n    policy: {kind: fixed, n: 4}\n    max_samples: 4\n    verifier: {kind: task-tests}"
 STOPPING = "strategy: best-of-n\n    policy: {kind: optimal-stopping}\n    max_samples: 4\n    verifier: {kind: task-tests}"
-CHECKED = ["--allow-code-execution", "--json"]
+BARE = ["--sandbox", "none", "--unsafe-no-sandbox"]
+CHECKED = [*BARE, "--json"]
 
 
 def tasks(folder: Path, n: int) -> Path:
@@ -91,7 +92,7 @@ def test_a_verified_stop_solves_as_many_as_every_sample_does_with_fewer_tokens(t
 
 def test_what_was_solved_is_in_the_files_as_other_tools_read_them(tmp_path: Path) -> None:
     with fake_sse({"m": answers(lambda asked, _: RIGHT if "Task 0" in asked else WRONG)}) as server:
-        code, out, _ = solved(tmp_path, server.url, FIXED, 2, "--allow-code-execution")
+        code, out, _ = solved(tmp_path, server.url, FIXED, 2, *BARE)
     assert code == 0
     assert "1  of 2 tasks solved (50.0%)" in out
     samples = [json.loads(line) for line in (tmp_path / "out/samples.jsonl").read_text().splitlines()]

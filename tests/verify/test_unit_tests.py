@@ -8,7 +8,6 @@ import pytest
 from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.types import Path, Request, Verdict
 from adaptive_middleware.verify import unit_tests as module
-from adaptive_middleware.verify.answer_code import code_of
 from adaptive_middleware.verify.judge import Asserts, Judge, shown
 from adaptive_middleware.verify.sandbox.bwrap import bwrap
 from adaptive_middleware.verify.sandbox.choose import probe
@@ -166,7 +165,6 @@ def test_functions_and_unittest_cases_are_run() -> None:
 
 
 def test_blocks_of_other_languages_are_no_code() -> None:
-    assert code_of("```text\nhello\n```") == ""
     assert verdict("```text\nhello\n```").kind == "no_result"
     assert verdict(f"Here it is:\n```python\n{RIGHT}```\nDone.").passed is True
 
@@ -215,7 +213,7 @@ def test_what_ran_out_of_time_on_a_busy_machine_is_run_once_more(monkeypatch: py
         seen.append(code)
         return Verdict(passed=False, kind="timeout") if len(seen) < 3 else Verdict(passed=True, kind="pass")
 
-    found = module.judged([Path(("a",)), Path(("b",))], LIMITS, unsafe(), late)
+    found = module.judged(["a", "b"], LIMITS, unsafe(), late)
     assert seen == ["a", "b", "a", "b"]
     assert [one.kind for one in found] == ["pass", "pass"]
 

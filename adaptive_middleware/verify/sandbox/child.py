@@ -157,11 +157,11 @@ class Child:
     def _exited(self) -> None:
         """No more answers can come: the process has ended, or only pretends to go on."""
         try:
-            status = self._process.wait(_LAST_MOMENT)
+            status = _status(self._process.wait(_LAST_MOMENT))
         except subprocess.TimeoutExpired:
             self._stop("ended", "it closed its output")
             return
-        number = status - 128 if status > 128 else -status
+        number = -status
         if number == signal.SIGXCPU or (number == signal.SIGKILL and self._cpu_spent()):
             self._stop("timeout", f"more than {self._limits.seconds:g} s of CPU time")
         elif number > 0:
@@ -177,7 +177,7 @@ class Child:
         if self._end is _RUNNING:
             self._drain()
             self._kill()
-            self._end = Ended(how, self._process.returncode, detail, self._printed)
+            self._end = Ended(how, _status(self._process.returncode), detail, self._printed)
 
     def _drain(self) -> None:
         """What is left in the error pipe, at most once more what is kept."""
@@ -207,3 +207,8 @@ def _signal(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def _status(code: int) -> int:
+    """A return code with signals below 0: bwrap says 128 and more where its child was the one that was ended by one."""
+    return 128 - code if code > 128 else code
