@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing, closing
+from contextlib import AbstractContextManager, aclosing, closing, nullcontext
 from dataclasses import replace
 from os import PathLike
 from typing import Self
@@ -101,9 +101,10 @@ class Middleware:
         """
         began, rule = time.monotonic(), self.rule(request)
         request = _with_deadline(request, rule)
-        with owned(streamer, request) as mine:
-            outcome = run(_guarded(rule, request), self._ports(sampler, mine, extender))
-        return self._ended(request, outcome, rule, began)
+        with self._around(request):
+            with owned(streamer, request) as mine:
+                outcome = run(_guarded(rule, request), self._ports(sampler, mine, extender))
+            return self._ended(request, outcome, rule, began)
 
     async def arun(
         self,
@@ -116,9 +117,10 @@ class Middleware:
         """Answer `request` with samples from `sampler`, without blocking the event loop."""
         began, rule = time.monotonic(), self.rule(request)
         request = _with_deadline(request, rule)
-        async with aowned(streamer, request) as mine:
-            outcome = await arun(_guarded(rule, request), self._aports(sampler, mine, extender))
-        return self._ended(request, outcome, rule, began)
+        with self._around(request):
+            async with aowned(streamer, request) as mine:
+                outcome = await arun(_guarded(rule, request), self._aports(sampler, mine, extender))
+            return self._ended(request, outcome, rule, began)
 
     def stream(
         self,
@@ -157,6 +159,9 @@ class Middleware:
                     if isinstance(seen, Outcome):
                         seen = self._ended(request, seen, rule, began)  # noqa: PLW2901 - the same, kept
                     yield seen
+
+    def _around(self, request: Request) -> AbstractContextManager[None]:
+        return nullcontext() if self._observed is None else self._observed.around(request)
 
     def _ended(self, request: Request, outcome: Outcome, rule: Rule, began: float) -> Outcome:
         outcome, seconds = _named(outcome, rule), time.monotonic() - began

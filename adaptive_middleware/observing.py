@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from traceback import format_exception
 
 from adaptive_middleware.call_ids import call_id
 from adaptive_middleware.errors import TraceError
-from adaptive_middleware.ports import Judged, Observer
+from adaptive_middleware.ports import Judged, Observer, Surrounding
 from adaptive_middleware.redaction import Redaction
 from adaptive_middleware.types import Outcome, Request
 
@@ -30,11 +31,42 @@ class Observed:
         """The outcome with the id under which the observers got it, after all of them were told."""
         outcome = replace(outcome, id=call_id())
         for position, observer in enumerate(self.observers):
-            try:
+            with self._guarded(position, observer):
                 observer.ended(request, outcome, seconds)
-            except Exception as error:  # noqa: BLE001 - not our code, and a call matters more
-                self._log(position, observer, error)
         return outcome
+
+    @contextmanager
+    def around(self, request: Request) -> Iterator[None]:
+        """The observers that are there while a call is answered, entered and left."""
+        entered: list[tuple[int, Observer, AbstractContextManager[object]]] = []
+        for position, observer in enumerate(self.observers):
+            if isinstance(observer, Surrounding):
+                with self._guarded(position, observer):
+                    context = observer.around(request)
+                    context.__enter__()
+                    entered.append((position, observer, context))
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            for position, observer, context in reversed(entered):
+                with self._guarded(position, observer, error):
+                    trace = None if error is None else error.__traceback__
+                    context.__exit__(None if error is None else type(error), error, trace)
+
+    @contextmanager
+    def _guarded(
+        self, position: int, observer: Observer, known: BaseException | None = None
+    ) -> Iterator[None]:
+        """What an observer raises is logged here; not the call's own error, if it hands that on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - not our code, and a call matters more
+            if error is not known:
+                self._log(position, observer, error)
 
     def feedback(self, call_id: str, *, correct: bool | None) -> None:
         """Tell every observer that keeps calls what came of one; raises `TraceError` when there is none."""

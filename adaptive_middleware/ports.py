@@ -7,6 +7,7 @@ that lost only some of its samples returns those as paths with `error` set.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -160,6 +161,15 @@ class Observer(Protocol):
 
     def ended(self, request: Request, outcome: Outcome, seconds: float) -> None:
         """A call was answered; `seconds` from its beginning to its end. Called once, `outcome.id` is set."""
+        ...
+
+
+@runtime_checkable
+class Surrounding(Observer, Protocol):
+    """An observer that is there while a call is answered, too: it may set context variables, which all draws inherit."""
+
+    def around(self, request: Request) -> AbstractContextManager[object]:
+        """Is entered before a call is answered and left after `ended`, or with the call's error; not around streams."""
         ...
 
 

@@ -6,7 +6,8 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field, replace
 
 from adaptive_middleware.engine import run
 from adaptive_middleware.errors import SamplerError
@@ -21,12 +22,13 @@ MOST = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A plain call that was answered, and is to be decided about."""
+    """A plain call that was answered, and is to be decided about; in the context that it was made in."""
 
     rule: Rule
     request: Request
     outcome: Outcome
     seconds: float
+    context: Context = field(default_factory=copy_context)
 
 
 class Shadowing:
@@ -73,10 +75,10 @@ class Shadowing:
         while True:
             call = self._waiting.get()
             try:
-                self._decide(call)
+                call.context.run(self._decide, call)
             except Exception:
                 LOG.exception("a decision in shadow failed; the call itself was answered")
-                self._told(call.request, call.outcome, call.seconds)
+                call.context.run(self._told, call.request, call.outcome, call.seconds)
             finally:
                 self._waiting.task_done()
 

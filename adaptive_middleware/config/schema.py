@@ -14,7 +14,7 @@ from pydantic_core import core_schema
 
 from adaptive_middleware.config.calls import Limits, Mode
 from adaptive_middleware.config.fields import Model, Text
-from adaptive_middleware.config.observing import PythonObserver, Trace
+from adaptive_middleware.config.observing import PythonObserver, Telemetry, Trace
 from adaptive_middleware.config.prms import Prm
 from adaptive_middleware.config.strategies import PolicyRule
 from adaptive_middleware.config.upstream import Upstream
@@ -55,6 +55,9 @@ class Settings(Model):
     budget: Budget = Field(default_factory=Budget, description="Limits of all calls.")
     trace: Trace | None = Field(
         None, description="Keep every answered call in one SQLite file; absent: nothing is kept."
+    )
+    opentelemetry: Telemetry | None = Field(
+        None, description="Tell OpenTelemetry of every answered call: a span, metrics and scores."
     )
     observers: list[PythonObserver] = Field(
         default_factory=list, description="Your own observers: each is told of every call that was answered."
