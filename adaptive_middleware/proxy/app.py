@@ -148,7 +148,9 @@ def application(
     plan: Plan, upstream: Upstream, *, key: str | None = None, limits: Limits | None = None
 ) -> ASGIApp:
     """The application; with `key`, everything but `/health` needs it."""
-    proxy = Proxy(named(plan), upstream, limits or Limits(), metrics())
+    counted = metrics()
+    told = [counted] if any(rule.shadow for rule in plan.rules) else []
+    proxy = Proxy(named(plan, *told), upstream, limits or Limits(), counted)
     routes = [
         Route("/v1/chat/completions", proxy.answer, methods=["POST"]),
         Route("/v1/responses", proxy.answer, methods=["POST"]),

@@ -9,6 +9,7 @@ from typing import Any
 from adaptive_middleware.config import Plan
 from adaptive_middleware.config.dispatch import VerifierOfRule
 from adaptive_middleware.middleware import Middleware
+from adaptive_middleware.ports import Observer
 from adaptive_middleware.proxy.requests import request_of
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.server.requests import Refused
@@ -32,14 +33,15 @@ class ByName:
         return named == [_TAG + self.name] if named else self.when(request)
 
 
-def named(plan: Plan) -> Middleware:
-    """The middleware of a plan whose rules can be asked for by name, each with its own verifier."""
+def named(plan: Plan, *observers: Observer) -> Middleware:
+    """The middleware of a plan whose rules can be asked for by name, each with its own verifier; `observers` are told, too."""
     rules = [replace(rule, when=ByName(rule.name, rule.when)) for rule in plan.rules]
     verifier = plan.verifier
     if isinstance(verifier, VerifierOfRule):
         pairs = zip(rules, verifier.verifiers, strict=True)
         verifier = VerifierOfRule(tuple((rule.when, of_rule) for rule, (_, of_rule) in pairs))
-    return Middleware(rules=rules, scorer=plan.scorer, verifier=verifier, observers=plan.observers)
+    told = (*plan.observers, *observers)
+    return Middleware(rules=rules, scorer=plan.scorer, verifier=verifier, observers=told)
 
 
 def understood(

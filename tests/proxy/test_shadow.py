@@ -83,3 +83,25 @@ def test_the_decision_is_told_once() -> None:
     Observations.told.clear()
     exchanged("shadow", [whole_reply(ANSWER)], BODY)
     eventually(lambda: len(Observations.told) == 1)
+
+
+def test_prometheus_has_the_decisions_and_the_chance_of_answers_in_force() -> None:
+    scores = {"kind": "python", "target": "tests.config.parts:Scores", "args": {"value": 0.95}}
+    body = json.loads(BODY)
+    policies = {"dark": {**THREE, "mode": "shadow", "when": {"model": "m"}}, "default": THREE}
+    with (
+        fake_sse({"m": [whole_reply(ANSWER)], "n": [whole_reply(ANSWER)]}) as server,
+        proxied(server.url, policies, prm=scores) as url,
+    ):
+        for model in ("m", "n"):
+            httpx2.post(f"{url}/v1/chat/completions", json={**body, "model": model}).raise_for_status()
+        said = 'adaptive_proxy_shadow_samples_total{policy="dark"} 3.0'
+        eventually(lambda: said in httpx2.get(f"{url}/metrics").text)
+        text = httpx2.get(f"{url}/metrics").text
+    assert 'adaptive_proxy_shadow_calls_total{policy="dark"} 1.0' in text
+    assert 'adaptive_proxy_samples_total{policy="dark"} 1.0' in text
+    assert 'adaptive_proxy_samples_total{policy="default"} 3.0' in text
+    assert 'adaptive_proxy_probability_bucket{le="0.95",policy="default"} 1.0' in text
+    assert 'adaptive_proxy_probability_bucket{le="0.9",policy="default"} 0.0' in text
+    assert 'adaptive_proxy_fixed_n_tokens_total{policy="default"} 6.0' in text
+    assert 'adaptive_proxy_shadow_calls_total{policy="default"' not in text
