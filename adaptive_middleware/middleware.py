@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, closing, nullcontext
 from dataclasses import replace
 from os import PathLike
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from adaptive_middleware.effects import Flow, Strategy
 from adaptive_middleware.engine import arun, run
@@ -28,13 +28,15 @@ from adaptive_middleware.ports import (
     Verifier,
 )
 from adaptive_middleware.rules import Rule
-from adaptive_middleware.shadowing import Shadowing, nothing_drawn, unobserved
 from adaptive_middleware.strategies.careful import abstaining
 from adaptive_middleware.strategies.guards import fail_open, within
 from adaptive_middleware.strategies.pass_through import pass_through
 from adaptive_middleware.strategies.shadow import as_it_comes
 from adaptive_middleware.types import Outcome, Path, Request
 from adaptive_middleware.worker import Worker
+
+if TYPE_CHECKING:
+    from adaptive_middleware.shadowing import Shadowing
 
 __all__ = ["Middleware", "Rule"]
 
@@ -61,8 +63,7 @@ class Middleware:
         self.scorer, self.verifier = scorer, verifier
         self._worker = Worker(scorer, verifier)
         self._observed = Observed(tuple(observers)) if observers else None
-        told = self._observed.ended if self._observed is not None else unobserved
-        self._shadowing = Shadowing(self._ports(nothing_drawn, None, None), told)
+        self._shadowing = self._in_shadow() if any(rule.shadow for rule in self.rules) else None
 
     @classmethod
     def from_config(cls, source: str | PathLike[str] | Mapping[str, object]) -> Self:
@@ -165,10 +166,16 @@ class Middleware:
 
     def _ended(self, request: Request, outcome: Outcome, rule: Rule, began: float) -> Outcome:
         outcome, seconds = _named(outcome, rule), time.monotonic() - began
-        if rule.shadow and not rule.passes_through:
+        if self._shadowing is not None and rule.shadow and not rule.passes_through:
             self._shadowing.put(rule, request, outcome, seconds)
             return outcome
         return outcome if self._observed is None else self._observed.ended(request, outcome, seconds)
+
+    def _in_shadow(self) -> Shadowing:
+        from adaptive_middleware.shadowing import Shadowing, nothing_drawn, unobserved  # noqa: PLC0415 - slow to import
+
+        told = unobserved if self._observed is None else self._observed.ended
+        return Shadowing(self._ports(nothing_drawn, None, None), told)
 
     def _ports(self, sampler: Sampler, streamer: Streamer | None, extender: Extender | None) -> Ports:
         scorer = None if self.scorer is None else self._worker

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from traceback import format_exception
 
 from adaptive_middleware.call_ids import call_id
 from adaptive_middleware.errors import TraceError
 from adaptive_middleware.ports import Judged, Observer, Surrounding
-from adaptive_middleware.redaction import Redaction
 from adaptive_middleware.types import Outcome, Request
 
 KEPT_NOWHERE = (
     "no calls are kept, so none can be judged: add `trace: {}` to the configuration (docs/traces.md)"
 )
-LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -77,7 +73,14 @@ class Observed:
             observer.feedback(call_id, correct=correct)
 
     def _log(self, position: int, observer: Observer, error: Exception) -> None:
-        if position not in self._failed:
-            self._failed.add(position)
-            said = Redaction.of()("".join(format_exception(error)))
-            LOG.error("observer %r failed: calls go on, and this is said once\n%s", observer, said)
+        if position in self._failed:
+            return
+        self._failed.add(position)
+        import logging  # noqa: PLC0415 - these three cost a fifth of the package's import time
+        from traceback import format_exception  # noqa: PLC0415 - as above
+
+        from adaptive_middleware.redaction import Redaction  # noqa: PLC0415 - as above
+
+        said = Redaction.of()("".join(format_exception(error)))
+        log = logging.getLogger(__name__)
+        log.error("observer %r failed: calls go on, and this is said once\n%s", observer, said)

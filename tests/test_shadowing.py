@@ -51,7 +51,7 @@ def test_the_caller_gets_one_plain_call_without_a_report() -> None:
         (),
     )
     assert report(outcome) is None
-    made._shadowing.wait()
+    waited(made)
     assert sampler.calls == [1]
 
 
@@ -62,7 +62,7 @@ async def test_observers_are_told_the_decision_once_however_the_call_was_made() 
     await made.arun(REQUEST, ScriptedSampler(["4"]))
     list(made.stream(REQUEST, ScriptedSampler(["4"])))
     assert [one async for one in made.astream(REQUEST, ScriptedSampler(["4"]))]
-    made._shadowing.wait()
+    waited(made)
     assert [(outcome.shadow, outcome.rule, outcome.chosen.text) for outcome, _ in told.calls] == [
         (3, "code", "4")
     ] * 4
@@ -83,7 +83,7 @@ async def test_a_caller_that_watches_sees_the_plain_answer_while_it_is_written()
     assert outcome.chosen.text == "One.\n\nTwo."
     watched = made.astream(REQUEST, ScriptedSampler([]), streamer=ScriptedStreamer(["One.\n\nTwo."]))
     assert len([one async for one in watched]) == 3
-    made._shadowing.wait()
+    waited(made)
     assert [one.shadow for one, _ in told.calls] == [3, 3]
 
 
@@ -106,7 +106,7 @@ def test_the_caller_does_not_wait_for_the_decision() -> None:
     assert scorer.asked.wait(10)
     assert told.calls == []
     scorer.go.set()
-    made._shadowing.wait()
+    waited(made)
     assert len(told.calls) == 1
 
 
@@ -136,7 +136,7 @@ def test_a_decision_that_fails_is_logged_and_the_call_is_told_as_it_was(
     told = Told()
     made = middleware(told, Rule("bad", failing, shadow=True))  # type: ignore[arg-type]
     assert made.run(REQUEST, ScriptedSampler(["4"])).chosen.text == "4"
-    made._shadowing.wait()
+    waited(made)
     assert [(outcome.shadow, outcome.rule) for outcome, _ in told.calls] == [(None, "bad")]
     assert "cannot even begin" in caplog.text
 
@@ -145,7 +145,7 @@ def test_without_observers_the_decision_is_in_the_log(caplog: pytest.LogCaptureF
     caplog.set_level(logging.INFO, logger="adaptive_middleware.shadowing")
     made = Middleware(rules=[RULE])
     made.run(REQUEST, ScriptedSampler(["4"]))
-    made._shadowing.wait()
+    waited(made)
     assert "code: shadow: at least 3 samples would have been drawn" in caplog.text
 
 
@@ -154,7 +154,7 @@ def test_errors_of_the_plain_call_are_the_callers_and_nothing_is_decided() -> No
     made = middleware(told)
     with pytest.raises(SamplerError, match="gone"):
         made.run(REQUEST, ScriptedSampler([SamplerError("gone")]))
-    made._shadowing.wait()
+    waited(made)
     assert told.calls == []
 
 
@@ -176,7 +176,7 @@ def test_a_middleware_in_shadow_can_be_pickled() -> None:
     made.run(REQUEST, ScriptedSampler(["4"]))
     again: Middleware = pickle.loads(pickle.dumps(made))  # noqa: S301 - our own bytes
     assert again.run(REQUEST, ScriptedSampler(["4"])).chosen.text == "4"
-    again._shadowing.wait()
+    waited(again)
 
 
 @pytest.mark.parametrize(
@@ -196,3 +196,8 @@ def test_the_mode_of_a_policy_is_its_own_or_that_of_all(
     shared = {} if everywhere is None else {"mode": everywhere}
     plan = load({"version": 1, **shared, "policies": {"default": policy}}).build()
     assert plan.rules[0].shadow is shadow
+
+
+def waited(middleware: Middleware) -> None:
+    assert middleware._shadowing is not None
+    middleware._shadowing.wait()

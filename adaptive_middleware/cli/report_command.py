@@ -1,4 +1,4 @@
-"""`adaptive-middleware report`: pages for people, drawn from a calibration or from a leaderboard."""
+"""`adaptive-middleware report`: pages for people, drawn from kept calls, a calibration or a leaderboard."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adaptive_middleware.cli.search_options import Rule, Since, Until, search
+from adaptive_middleware.cli.store_option import Json, Store, place
 from adaptive_middleware.errors import AdaptiveError
 
 if TYPE_CHECKING:
@@ -16,6 +18,45 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Draw a page for people: charts, tables, no network.")
 
 Out = Annotated[Path, typer.Option(help="Folder for report.html and pictures/.")]
+
+
+@app.callback(invoke_without_command=True)
+def calls(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The page of kept calls to write, such as out.html.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Title of the page.")] = "Calls",
+    since: Since = None,
+    until: Until = None,
+    rule: Rule = None,
+    most: Annotated[
+        int, typer.Option("--most", "-n", min=1, help="Most calls; the latest are taken.")
+    ] = 2000,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Draw a page for people, without script or network: of kept calls (-o FILE), or of what a command names."""
+    if context.invoked_subcommand is not None:
+        if out is not None:
+            message = (
+                "the page of kept calls is drawn without a command; write --out after the command's name"
+            )
+            raise typer.BadParameter(message, param_hint="--out")
+        return
+    if out is None:
+        message = "name the page to write: report -o out.html"
+        raise typer.BadParameter(message, param_hint="--out")
+    from adaptive_middleware.pictures import calls_report  # noqa: PLC0415 - loads matplotlib
+    from adaptive_middleware.trace.reading import found  # noqa: PLC0415 - `--help` stays fast
+
+    wanted = search(None, None, rule, None, since, until, degraded=False)
+    kept = list(found(place(store), wanted, most))
+    size = calls_report(out, title=title, calls=kept)
+    if as_json:
+        typer.echo(json.dumps({"file": str(out), "calls": len(kept), "bytes": size}))
+    else:
+        typer.echo(f"wrote {out}: {len(kept):,} calls, {size / 1000:,.0f} kB")
 
 
 @app.command()

@@ -12,6 +12,7 @@ if find_spec("matplotlib") is None:
     raise ModuleNotFoundError(message, name="matplotlib")
 
 from adaptive_middleware.pictures.calibration_page import calibration_report
+from adaptive_middleware.pictures.calls_page import calls_report
 from adaptive_middleware.pictures.leaderboard_page import leaderboard_report
 
-__all__ = ["calibration_report", "leaderboard_report"]
+__all__ = ["calibration_report", "calls_report", "leaderboard_report"]

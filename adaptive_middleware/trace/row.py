@@ -11,7 +11,7 @@ from adaptive_middleware.logprobs import summary
 from adaptive_middleware.report import fixed_cost, report
 from adaptive_middleware.tool_calls import read_answer
 from adaptive_middleware.trace.keeping import Keeping
-from adaptive_middleware.types import Candidate, Outcome, Path, Request
+from adaptive_middleware.types import Candidate, Outcome, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +83,12 @@ def _details(ended: Ended, keeping: Keeping) -> dict[str, object]:
 def _sample(candidate: Candidate, keeping: Keeping) -> dict[str, object]:
     path = candidate.path
     return {
-        "steps": _steps(read_answer(path), keeping),
+        "steps": keeping.steps(read_answer(path).steps),
         "estimate": None if candidate.estimate is None else candidate.estimate.mean,
         "logprobs": summary(path.logprobs),
         "finish_reason": path.finish_reason,
         "tokens": path.usage.completion_tokens,
     }
-
-
-def _steps(path: Path, keeping: Keeping) -> list[str] | None:
-    if keeping.texts:
-        return [keeping.credentials(step) for step in path.steps]
-    hashed = keeping.text(path.text)
-    return None if hashed is None else [hashed]
 
 
 def _report(outcome: Outcome, keeping: Keeping) -> object:

@@ -69,23 +69,27 @@ def open_to_read(file: File) -> sqlite3.Connection:
 
 def _reading(file: File) -> sqlite3.Connection:
     """Read-only; where not even the lock files beside a store may be written, the file as it stands."""
-    for mode in ("mode=ro", "mode=ro&immutable=1"):
-        connection = sqlite3.connect(f"file:{quote(str(file))}?{mode}", uri=True, timeout=BUSY_SECONDS)
-        try:
-            found = _version(connection, file)
-        except sqlite3.OperationalError:
-            connection.close()
-            continue
-        except BaseException:
-            connection.close()
+    try:
+        connection, found = _opened(file, "mode=ro")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
             raise
-        if found == VERSION:
-            return connection
+        connection, found = _opened(file, "mode=ro&immutable=1")
+    if found == VERSION:
+        return connection
+    connection.close()
+    open_to_write(file).close()
+    return _reading(file)
+
+
+def _opened(file: File, mode: str) -> tuple[sqlite3.Connection, int]:
+    place = f"file:{quote(str(file))}?{mode}"
+    connection = sqlite3.connect(place, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        return connection, _version(connection, file)
+    except BaseException:
         connection.close()
-        open_to_write(file).close()
-        return _reading(file)
-    message = "neither the file nor the folder allows it"
-    raise sqlite3.OperationalError(message)
+        raise
 
 
 def _prepare(connection: sqlite3.Connection, file: File) -> None:

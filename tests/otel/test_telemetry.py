@@ -257,7 +257,7 @@ def test_a_decision_in_shadow_is_a_span_in_the_trace_of_its_call(seen: Seen) -> 
     made = middleware(seen, Rule("code", best_of_n(fixed(3)), shadow=True))
     with seen.tracers.get_tracer("test").start_as_current_span("agent") as agent:
         made.run(REQUEST, ScriptedSampler(["4"]))
-    made._shadowing.wait()
+    waited(made)
     (decision,) = seen.named("adaptive_middleware.shadow")
     assert decision.attributes["adaptive_middleware.shadow"] == 3
     assert decision.context.trace_id == agent.get_span_context().trace_id
@@ -282,3 +282,8 @@ def test_an_observer_made_again_from_bytes_tells_the_global_providers() -> None:
     again = pickle.loads(pickle.dumps(OpenTelemetry("openai", samples=False)))  # noqa: S301 - our own bytes
     assert (again.provider, again.samples) == ("openai", False)
     again.ended(REQUEST, Outcome(Path(("4",))), 0.1)
+
+
+def waited(middleware: Middleware) -> None:
+    assert middleware._shadowing is not None
+    middleware._shadowing.wait()

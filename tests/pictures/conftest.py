@@ -1,4 +1,4 @@
-"""Two reports that several tests read."""
+"""Three reports that several tests read."""
 
 from pathlib import Path
 
@@ -6,8 +6,9 @@ import pytest
 
 from adaptive_middleware.calibration.fit import fit
 from adaptive_middleware.calibration.posthoc import Calibration
-from adaptive_middleware.pictures import calibration_report, leaderboard_report
+from adaptive_middleware.pictures import calibration_report, calls_report, leaderboard_report
 from tests.calibration.world import examples
+from tests.pictures.kept import call
 from tests.pictures.rows import HOSTILE, ROWS
 
 
@@ -34,7 +35,14 @@ def leaderboard_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return leaderboard_report(out, title="A leaderboard", rows=ROWS, notes=["A note"])
 
 
-@pytest.fixture(params=["calibration_page", "leaderboard_page"])
+@pytest.fixture(scope="session")
+def calls_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("calls") / "calls.html"
+    calls_report(out, title=f"Calls {HOSTILE}", calls=[call(number) for number in range(40)])
+    return out
+
+
+@pytest.fixture(params=["calibration_page", "leaderboard_page", "calls_page"])
 def page(request: pytest.FixtureRequest) -> Path:
     path: Path = request.getfixturevalue(request.param)
     return path

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from adaptive_middleware import Middleware, Request, best_of_n, fixed
+from adaptive_middleware.redaction import Redaction
 from adaptive_middleware.testing import ScriptedSampler, answer
-from adaptive_middleware.trace.keeping import Keeping
+from adaptive_middleware.trace.keeping import LONGEST, Keeping
 from adaptive_middleware.trace.reading import Kept, one
 from adaptive_middleware.trace.settings import Level, TraceSettings
 from adaptive_middleware.trace.sink import TraceSink
@@ -129,3 +130,20 @@ def test_half_a_character_is_kept_as_something_that_can_be_read(tmp_path: File) 
         sink.flush()
         assert (sink.written, sink.dropped) == (1, 0)
     assert one(tmp_path / "t.db", name).question == "a \ufffd b"
+
+
+def test_texts_beyond_all_measure_are_cut_and_say_so(tmp_path: File) -> None:
+    long = "x" * (LONGEST + 1234)
+    with kept(tmp_path / "t.db", best_of_n(fixed(1), score=False)) as (middleware, _):
+        name = str(middleware.run(Request(long), ScriptedSampler([long])).id)
+    found = one(tmp_path / "t.db", name)
+    cut = "x" * LONGEST + " [1,234 characters more]"
+    assert (found.question, found.details["samples"][0]["steps"]) == (cut, [cut])
+
+
+def test_a_keeping_looks_for_personal_data_only_where_the_level_says_so() -> None:
+    told = Redaction(("opensesame",), personal=True)
+    assert Keeping("full", told).text(f"{PERSON} opensesame") == f"{PERSON} [secret]"
+    assert (
+        Keeping("redacted", replace(told, personal=False)).text(f"{PERSON} opensesame") == "[email] [secret]"
+    )

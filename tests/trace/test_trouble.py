@@ -8,15 +8,17 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path as File
+from typing import Any
 
 import pytest
 
 from adaptive_middleware import Middleware
 from adaptive_middleware.errors import TraceError
 from adaptive_middleware.testing import ScriptedSampler
-from adaptive_middleware.trace import schema
+from adaptive_middleware.trace import schema, writer
 from adaptive_middleware.trace.feedback import judge
 from adaptive_middleware.trace.reading import Search, found, one
 from adaptive_middleware.trace.schema import STEPS, VERSION, open_to_read
@@ -318,3 +320,74 @@ def test_two_processes_write_to_one_store(tmp_path: File) -> None:
     both = [subprocess.Popen([sys.executable, "-c", code, file]) for _ in range(2)]
     assert [process.wait(60) for process in both] == [0, 0]
     assert len(everything(file)) == 600
+
+
+class OnlyAsItStands:
+    """SQLite where nothing may be written beside a store; `opened` are the places that were asked for."""
+
+    def __init__(self, code: int) -> None:
+        self.code, self.opened = code, list[str]()
+        self.connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def __call__(self, place: str, **keys: Any) -> sqlite3.Connection:
+        self.opened.append(place)
+        if "immutable" in place and self.code == sqlite3.SQLITE_CANTOPEN:
+            return self.connect(place, **keys)
+        error = sqlite3.OperationalError("no such luck")
+        error.sqlite_errorcode = self.code
+        raise error
+
+
+def test_a_store_that_may_only_be_read_is_read_as_it_stands(
+    tmp_path: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (name,) = plain_calls(tmp_path / "t.db", 1)
+    limited = OnlyAsItStands(sqlite3.SQLITE_CANTOPEN)
+    monkeypatch.setattr(sqlite3, "connect", limited)
+    assert one(tmp_path / "t.db", name).id == name
+    assert len(limited.opened) == 2
+
+
+@pytest.mark.parametrize(("code", "tries"), [(sqlite3.SQLITE_BUSY, 1), (sqlite3.SQLITE_READONLY, 2)])
+def test_a_store_that_cannot_be_read_is_a_clear_error(
+    tmp_path: File, monkeypatch: pytest.MonkeyPatch, code: int, tries: int
+) -> None:
+    plain_calls(tmp_path / "t.db", 1)
+    limited = OnlyAsItStands(code)
+    monkeypatch.setattr(sqlite3, "connect", limited)
+    with pytest.raises(TraceError, match=r"cannot be read as a trace store \(no such luck\)"):
+        one(tmp_path / "t.db", "last")
+    assert len(limited.opened) == tries
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(
+    tmp_path: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "t.db"
+    old_store(file)
+    monkeypatch.setattr(
+        schema, "STEPS", (STEPS[0], "ALTER TABLE calls ADD COLUMN correct INTEGER; SELECT broken")
+    )
+    with pytest.raises(TraceError, match="no such column: broken"):
+        one(file, "last")
+    monkeypatch.undo()
+    assert one(file, "last").id == "old"
+
+
+def test_a_process_that_cannot_write_in_time_ends_all_the_same(
+    tmp_path: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "LAST_SECONDS", 0.05)
+    monkeypatch.setattr(schema, "BUSY_SECONDS", 1.0)
+    file = tmp_path / "t.db"
+    plain_calls(file, 1)
+    sink = TraceSink(TraceSettings(file, queue=1))
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        call(Middleware(observers=[sink]), 20)
+        with pytest.raises(TraceError, match="not all calls"):
+            sink.flush(0.01)
+        began = time.monotonic()
+        sink.close()
+        assert time.monotonic() - began < 0.9
+        other.execute("COMMIT")

@@ -43,7 +43,7 @@ async def test_a_call_in_shadow_returns_what_the_bare_model_returns(server: Serv
     server.reset()
     assert same(await model.ainvoke("Hi"), bare)
     assert server.calls == asked
-    model.middleware._shadowing.wait()
+    waited(model.middleware)
     assert told.shadows == [3, 3]
 
 
@@ -62,10 +62,15 @@ async def test_a_stream_in_shadow_is_live_and_says_what_the_bare_one_says(
     assert "adaptive" not in whole[1].response_metadata
     assert len(seen) > 1
     assert [body["stream"] for body in server.calls] == [True] * 3
-    model.middleware._shadowing.wait()
+    waited(model.middleware)
     assert told.shadows == [3, 3]
 
 
 def added(chunks: list[AIMessageChunk]) -> AIMessageChunk:
     first, *others = chunks
     return first + others if others else first
+
+
+def waited(middleware: Middleware) -> None:
+    assert middleware._shadowing is not None
+    middleware._shadowing.wait()
