@@ -25,6 +25,7 @@ from adaptive_middleware.cli.logs import logs
 from adaptive_middleware.cli.serve import serve
 from adaptive_middleware.cli.serve_prm import serve_prm
 from adaptive_middleware.cli.solve import solve
+from adaptive_middleware.cli.what_if import what_if
 from adaptive_middleware.errors import AdaptiveError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -45,6 +46,7 @@ app.command("logs")(logs)
 app.command("serve")(serve)
 app.command("serve-prm")(serve_prm)
 app.command("solve")(solve)
+app.command("what-if")(what_if)
 bench.command("replay")(replay)
 
 
