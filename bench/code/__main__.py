@@ -1,4 +1,4 @@
-"""`python -m bench.code --cheats | --hostile [--json]`: does the verifier hold, does its sandbox, and what does it take."""
+"""`python -m bench.code --cheats | --hostile | --runs OUT.. [--json]`: does the verifier hold, does its sandbox, what is saved."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from importlib.util import find_spec
+from pathlib import Path
 
 from adaptive_middleware.errors import AdaptiveError
 from adaptive_middleware.verify.judge import Judge
@@ -18,6 +19,7 @@ from adaptive_middleware.verify.sandbox.monty import monty
 from adaptive_middleware.verify.sandbox.warm import warm
 from bench.code.cheats import false_passes, true_passes
 from bench.code.contained import rows
+from bench.code.runs import told
 from bench.code.speed import cold, per_second, ready
 from bench.code.tasks import Task, tasks
 
@@ -66,14 +68,17 @@ def main() -> int:
         "--only", default="", metavar="TEXT", help="for --hostile: programs with that in their name"
     )
     parser.add_argument(
-        "--unsafe-no-sandbox", action="store_true", help="for --hostile: without a sandbox too"
+        "--runs", nargs="+", type=Path, metavar="OUT", help="folders of `solve`: the first drew every sample"
     )
     said = parser.parse_args()
-    if said.cheats == said.hostile:
-        parser.error("say either --cheats or --hostile")
+    if sum(map(bool, (said.cheats, said.hostile, said.runs))) != 1:
+        parser.error("say one of --cheats, --hostile and --runs")
     try:
+        if said.runs:
+            sys.stdout.write(told(said.runs, as_json=said.json))
+            return 0
         found: object = cheats(said.sandbox, said.first) if said.cheats else hostile(said.sandbox, said.only)
-    except AdaptiveError as error:
+    except (AdaptiveError, FileNotFoundError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(json.dumps(found, indent=None if said.json else 2) + "\n")
