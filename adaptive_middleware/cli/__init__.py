@@ -25,6 +25,7 @@ from adaptive_middleware.cli.logs import logs
 from adaptive_middleware.cli.serve import serve
 from adaptive_middleware.cli.serve_prm import serve_prm
 from adaptive_middleware.cli.solve import solve
+from adaptive_middleware.cli.view import view
 from adaptive_middleware.cli.what_if import what_if
 from adaptive_middleware.errors import AdaptiveError
 
@@ -46,6 +47,7 @@ app.command("logs")(logs)
 app.command("serve")(serve)
 app.command("serve-prm")(serve_prm)
 app.command("solve")(solve)
+app.command("view")(view)
 app.command("what-if")(what_if)
 bench.command("replay")(replay)
 
