@@ -102,7 +102,10 @@ async def _page(make: Callable[[], str]) -> Response:
         made = await asyncio.to_thread(make)
     except TraceError as error:
         status = 404 if isinstance(error, UnknownCall) else 503
-        made = page("Not shown", [f'<main><p><a href="/">All calls</a></p><p>{text(error)}</p></main>'])
+        made = page(
+            "Not shown",
+            [f'<main><h1>Not shown</h1><p>{text(error)}</p><p><a href="/">All calls</a></p></main>'],
+        )
     return Response(made.encode("utf-8", "replace"), status, HEADERS, "text/html; charset=utf-8")
 
 

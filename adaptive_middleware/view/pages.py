@@ -115,8 +115,12 @@ def _of_call(call: Kept, told: Mapping[str, Any]) -> Iterator[str]:
 def _decided(told: Mapping[str, Any]) -> Iterator[str]:
     yield "<h2>Decisions</h2><ol>"
     for decision in told["decisions"]:
-        yield f"<li>{decision['more']:d} more: {text(decision['because'])}</li>"
-    yield "</ol><h2>Belief in one more sample</h2>"
+        shown = "" if decision["formula"] is None else f"<p class='faint'>{text(decision['formula'])}</p>"
+        yield f"<li>{decision['more']:d} more: {text(decision['because'])}{shown}</li>"
+    changes = "".join(f"<li>{text(each)}</li>" for each in told["would_change"])
+    yield f"</ol>{f'<h3>What would have changed it</h3><ul>{changes}</ul>' if changes else ''}"
+    yield "<h2>Belief in one more sample</h2>"
+    yield from (f"<p>{text(note)}</p>" for note in told["notes"])
     rows = (
         (text(one["after"]), number(one["mean"]), f"{number(one['low'])} to {number(one['high'])}", belief(one["bins"], "belief"))
         for one in told["beliefs"]

@@ -35,6 +35,10 @@ def reliability(bins: Sequence[Bin], label: str) -> str:
         parts.append(f'<circle class="bar" cx="{x:.1f}" cy="{y:.1f}" r="{3 + 5 * one.n / most:.1f}"/>')
     parts += [
         f'<text x="{side / 2:.0f}" y="{side - 4}" text-anchor="middle">probability given</text>',
+        *(
+            f'<text x="{x}" y="{side - 4}" text-anchor="middle">{name}</text>'
+            for x, name in ((20, "0"), (side - 20, "1"))
+        ),
         f'<text x="12" y="{side / 2:.0f}" text-anchor="middle" transform="rotate(-90 12 {side / 2:.0f})">right</text>',
     ]
     return _svg(side, side, label, parts)

@@ -6,10 +6,11 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
@@ -136,6 +137,22 @@ def test_the_command_says_where_it_listens_and_ends_on_a_signal(store: Path) -> 
         process.kill()
         process.stdout.close()
         process.wait()
+
+
+def test_the_command_listens_on_loopback_and_tells_people_so(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+
+    def serve(_app: object, listener: socket.socket, *, grace: float, ready: Callable[[], None]) -> None:
+        heard.append(listener.getsockname()[0])
+        listener.close()
+        ready()
+
+    monkeypatch.setattr("adaptive_middleware.server.serving.serve", serve)
+    done = CliRunner().invoke(app, ["view", "--store", str(store), "--port", "0"])
+    assert (done.exit_code, heard) == (0, ["127.0.0.1"])
+    assert done.stdout.startswith(f"{store} is shown at http://127.0.0.1:")
 
 
 def test_the_command_refuses_a_store_that_is_not_there(tmp_path: Path) -> None:

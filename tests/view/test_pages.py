@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from adaptive_middleware import Request, best_of_n, fixed
 from adaptive_middleware.errors import TraceError
 from adaptive_middleware.testing import answer
+from adaptive_middleware.trace.explain import explanation
 from adaptive_middleware.trace.reading import one
 from adaptive_middleware.types import Path
 from adaptive_middleware.view.figures import Bin, Figures, Line, Today, calibration, figures
 from adaptive_middleware.view.html import facts, text
-from adaptive_middleware.view.pages import of_call, overview
+from adaptive_middleware.view.pages import _decided, of_call, overview
 from adaptive_middleware.view.svg import bars, belief, reliability, score
 from tests.trace.made import asked, calibrate, kept, plain_calls
 
@@ -25,7 +26,7 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>' \" onmouseover
 ALLOWED = {
     "html", "head", "meta", "title", "link", "script", "body", "header", "h1", "h2", "p", "span", "main", "dl", "dt", "dd",
     "figure", "svg", "rect", "circle", "path", "text", "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "a", "code",
-    "pre", "ol", "li", "details", "summary",
+    "pre", "ol", "ul", "li", "h3", "details", "summary",
 }  # fmt: skip
 VOID = {"meta", "link"}
 
@@ -111,6 +112,8 @@ def test_a_call_is_shown_with_its_samples_steps_scores_and_decisions(store: File
     assert "Sample 2, returned: p 0.970" in said
     assert call.report is not None
     assert all(decision["because"] in said for decision in call.report["decisions"])
+    assert "P(best is right) = " in said
+    assert "What would have changed it" in said
     assert "after" in said
     assert said.count("0.970") >= 2
 
@@ -151,6 +154,18 @@ def test_calls_without_texts_are_shown_with_their_scores(tmp_path: File, level: 
     said = "".join(read(of_call(one(tmp_path / "t.db", "last"))).said)
     assert ("sha256:" in said) == (level == "hash")
     assert "0.970" in said
+
+
+def test_a_belief_that_is_not_what_the_policy_saw_is_said(tmp_path: File) -> None:
+    told = explanation(one(_asked(tmp_path), "last"))
+    said = "".join(_decided({**told, "notes": ["not all it saw was kept"], "would_change": []}))
+    assert "<p>not all it saw was kept</p>" in said
+    assert "What would have changed it" not in said
+
+
+def _asked(folder: File) -> File:
+    asked(folder / "t.db")
+    return folder / "t.db"
 
 
 def test_calls_without_scores_are_shown(tmp_path: File) -> None:
