@@ -11,10 +11,10 @@
     │   ├── NotStreaming       answers cannot be read step by step here
     │   └── NotContinuing      answers cannot be continued from a prefix here
     ├── ScorerError            the process reward model failed or broke its contract
-    ├── NotAnswerable          a process reward model cannot answer this question, or not about this state
-    ├── SandboxError           code cannot be run in a sandbox here: which tiers were tried, and how to enable one
     ├── TraceError             a trace store cannot be used
     │   └── UnknownCall        no call of that id is kept
+    ├── NotAnswerable          a process reward model cannot answer this question, or not about this state
+    ├── SandboxError           code cannot be run in a sandbox here: which tiers were tried, and how to enable one
     └── BudgetError            a limit was reached
         ├── DeadlineExceeded   no time left
         └── TokensExceeded     no tokens left
@@ -77,20 +77,20 @@ class ScorerError(AdaptiveError):
     """The process reward model failed or broke its contract."""
 
 
-class NotAnswerable(AdaptiveError):
-    """A process reward model cannot answer this question, or not about this state."""
-
-
-class SandboxError(AdaptiveError):
-    """Code cannot be run in a sandbox here."""
-
-
 class TraceError(AdaptiveError):
     """A trace store cannot be used."""
 
 
 class UnknownCall(TraceError):
     """No call of that id is kept."""
+
+
+class NotAnswerable(AdaptiveError):
+    """A process reward model cannot answer this question, or not about this state."""
+
+
+class SandboxError(AdaptiveError):
+    """Code cannot be run in a sandbox here."""
 
 
 class BudgetError(AdaptiveError):

@@ -165,6 +165,15 @@ class Observer(Protocol):
 
 
 @runtime_checkable
+class Judged(Observer, Protocol):
+    """An observer that keeps calls, and is told afterwards what came of them."""
+
+    def feedback(self, call_id: str, *, correct: bool | None) -> None:
+        """The answer of a call was right, or not; None takes that back. Raises `UnknownCall` for a call it does not keep."""
+        ...
+
+
+@runtime_checkable
 class Surrounding(Observer, Protocol):
     """An observer that is there while a call is answered, too: it may set context variables, which all draws inherit."""
 
@@ -178,15 +187,6 @@ class CaseRunner(Protocol):
 
     def results(self, programs: Sequence[str], tests: Sequence[str]) -> Sequence[Sequence[bool | None]]:
         """One row per program with one result per test: passed, or not, or None where it could not be run."""
-        ...
-
-
-@runtime_checkable
-class Judged(Observer, Protocol):
-    """An observer that keeps calls, and is told afterwards what came of them."""
-
-    def feedback(self, call_id: str, *, correct: bool | None) -> None:
-        """The answer of a call was right, or not; None takes that back. Raises `UnknownCall` for a call it does not keep."""
         ...
 
 

@@ -42,9 +42,9 @@ class Usage:
 class Request:
     """One intercepted LLM call: the framework's own payload, and the text view that the scorer reads.
 
-    `messages`, `tools` and `parameters` are opaque here and are handed back untouched; `text` is what the process reward model
-    sees as the question. `deadline` is a `time.monotonic()` instant in seconds. `say` makes the framework's message of a role
-    ("assistant", "user") and a text, where messages are neither mappings nor text.
+    `messages`, `tools` and `parameters` are opaque here and are handed back untouched; `text` is what the process reward model sees as
+    the question. `deadline` is a `time.monotonic()` instant in seconds. `say` makes the framework's message of a role ("assistant",
+    "user") and a text, where messages are neither mappings nor text.
     """
 
     text: str
@@ -72,9 +72,9 @@ class ToolCall:
 class Path:
     """One answer, complete or partial: its steps so far, and the framework's own object as `raw`.
 
-    Joining `steps` gives the text back, character for character. `logprobs` are the sampler's token log-probabilities (natural
-    log, <= 0), where it gives them. `error` marks a sample that failed: it still carries its usage, but is never a candidate. A
-    path without steps is the question alone.
+    Joining `steps` gives the text back, character for character. `logprobs` are the sampler's token log-probabilities (natural log,
+    <= 0), where it gives them. `error` marks a sample that failed: it still carries its usage, but is never a candidate. A path
+    without steps is the question alone.
     """
 
     steps: tuple[str, ...] = ()
@@ -101,10 +101,9 @@ class Path:
 class StepScores:
     """Raw process reward model scores of one path, one in [0, 1] for each scored step.
 
-    `first` is the index of the first scored step: above 0 when the scorer had to cut the beginning away to fit its window. A path
-    without steps gets one score, that of the question. `tokens` is what the scorer computed. `rejected` says why there are no
-    usable scores (then `values` is empty). `quantiles` are there where the model itself predicts them: for each value its
-    (level, quantile) pairs.
+    `first` is the index of the first scored step: above 0 when the scorer had to cut the beginning away to fit its window. A path without
+    steps gets one score, that of the question. `tokens` is what the scorer computed. `rejected` says why there are no usable scores (then
+    `values` is empty). `quantiles` are there where the model itself predicts them: for each value its (level, quantile) pairs.
     """
 
     values: tuple[float, ...] = ()
@@ -220,12 +219,11 @@ class Decision:
 class Outcome:
     """The result of one call: the chosen path, all that was considered, and why.
 
-    `rule` names the configured policy that applied and `strategy` what ran; `degraded` lists the causes for which the call got
-    less than it asked for (empty when all went well); `failed` are samples that ended in an error, `dropped` answers that were
-    begun and not finished. `shown_from` is the number of steps read before the answer was shown while it was written (None: it
-    was returned whole). `rung` names the effort that the answer was drawn with. `abstained` says why the tool calls of `choice`
-    were withheld: `chosen` then says so in words, and calls nothing; or why no answer is returned. `id` names the call where
-    somebody observes it (see `ports.Observer`). `shadow` is how many samples a policy in shadow mode would have drawn at least.
+    `rule` names the configured policy that applied and `strategy` what ran; `degraded` lists the causes for which the call got less than it asked for
+    (empty when all went well); `failed` are samples that ended in an error, `dropped` answers that were begun and not finished. `shown_from` is the
+    number of steps that were read before the answer was shown while it was written; None where it was returned whole. `rung` names the effort that
+    the answer was drawn with. `abstained` says why the tool calls of `choice` were withheld: `chosen` then says so in words, and calls nothing; or
+    why no answer is returned. `id` names the observed call. `shadow` is how many samples a policy in shadow would have drawn at least.
     """
 
     chosen: Path

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from adaptive_middleware.cli.demo import worth_explaining
 from adaptive_middleware.cli.demo_run import Call, calls, problems
+from adaptive_middleware.cli.demo_shown import worth_explaining
 from adaptive_middleware.types import Candidate
 
 OUT = Path(__file__).parents[1] / "docs" / "decision.svg"

@@ -1,4 +1,4 @@
-"""What keeping calls costs: microseconds in the path of a call, and calls a second that a store takes.
+"""What keeping calls costs: microseconds in the path of a call, calls a second that a store takes, and `explain`.
 
 Run as `python -m bench.tracing`, or with `--json`.
 """
@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path as File
 
-from adaptive_middleware import Middleware, Request
+from adaptive_middleware import Middleware, Request, best_of_n, optimal_stopping
+from adaptive_middleware.testing import ScriptedSampler
 from adaptive_middleware.trace.settings import TraceSettings
 from adaptive_middleware.trace.sink import TraceSink
-from bench.overhead import Case, Instant, medians
+from bench.overhead import ROUNDS, Case, Instant, medians
 
 CALLS = 5000
 
@@ -24,7 +26,7 @@ CALLS = 5000
 async def in_the_path(folder: File) -> dict[str, float]:
     """Microseconds of a passed-through call that nobody observes, and of one that a store keeps."""
     sampler, request = Instant(), Request("2 + 2?")
-    sink = TraceSink(TraceSettings(folder / "path.db", queue=100))
+    sink = TraceSink(TraceSettings(folder / "path.db"))
     plain, observed = Middleware(), Middleware(observers=[sink])
     cases: dict[str, Case] = {
         "plain_us": lambda: plain.arun(request, sampler),
@@ -55,12 +57,34 @@ async def _calls(middleware: Middleware, request: Request, sampler: Instant) -> 
         await middleware.arun(request, sampler)
 
 
+def explaining(folder: File) -> dict[str, float]:
+    """Milliseconds from the start of a process to its end: `explain`, and beside it what typer alone takes to be imported."""
+    sink = TraceSink(TraceSettings(folder / "explained.db"))
+    strategy = best_of_n(optimal_stopping(0.9), score=False)
+    Middleware(strategy, observers=[sink]).run(Request("2 + 2?"), ScriptedSampler(["4"]))
+    sink.close()
+    command = "import sys; from adaptive_middleware.cli import main; main()"
+    cases = {
+        "explain_ms": ["-c", command, "explain", "--store", str(folder / "explained.db")],
+        "typer_ms": ["-c", "import typer, typer._adapters"],
+        "python_ms": ["-c", "pass"],
+    }
+    times: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(ROUNDS):
+        for name, arguments in cases.items():
+            began = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], capture_output=True, check=True)  # noqa: S603
+            times[name].append((time.perf_counter() - began) * 1e3)
+    return {name: round(statistics.median(each), 1) for name, each in times.items()}
+
+
 def main() -> None:
     """`--json`: one object; otherwise one figure on a line."""
     with tempfile.TemporaryDirectory() as folder:
         figures = {
             **asyncio.run(in_the_path(File(folder))),
             "written_per_second": written_per_second(File(folder)),
+            **explaining(File(folder)),
         }
     if "--json" in sys.argv[1:]:
         sys.stdout.write(json.dumps(figures) + "\n")

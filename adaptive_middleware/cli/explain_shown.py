@@ -11,6 +11,7 @@ from typing import Any
 from adaptive_middleware.cli.safe import unicode_is_shown
 from adaptive_middleware.legible import line, lines
 from adaptive_middleware.trace.beliefs import picture
+from adaptive_middleware.trace.formula import drops
 
 _PAPER = 110
 _STEPS = 20
@@ -106,6 +107,8 @@ def _steps(chosen: Mapping[str, Any], width: int) -> Iterator[str]:
 def _beliefs(told: Mapping[str, Any], width: int) -> Iterator[str]:
     letters = " ▁▂▃▄▅▆▇█" if unicode_is_shown() else _ASCII
     scores = {f"sample {each['number']}": each for each in told["samples"]}
+    for number, each in enumerate(told["dropped"], 1):
+        scores[f"dropped {number}"] = {"raw": None, "mean": each["p"], "verified": None}
     size, wide = len(told["beliefs"][0]["bins"]), width >= _WIDE
     yield ""
     yield from _wrapped("believed chance that one more sample is right, before any and after each", width)
@@ -128,7 +131,9 @@ def _decisions(told: Mapping[str, Any], width: int) -> Iterator[str]:
     yield ""
     yield "decided"
     for number, decision in enumerate(told["decisions"], 1):
-        verb = f"draw {decision['more']}" if decision["more"] > 0 else "stop"
+        verb = (
+            f"draw {decision['more']}" if decision["more"] > 0 else "drop one" if drops(decision) else "stop"
+        )
         yield from _wrapped(f"{number:>3}. {verb}: {line(decision['because'])}", width, then="     ")
         if decision["formula"] is not None:
             yield from _wrapped(decision["formula"], width, "       ")

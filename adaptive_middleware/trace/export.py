@@ -21,7 +21,7 @@ from adaptive_middleware.trace.reading import Kept
 def json_lines(calls: Iterable[Kept]) -> Iterator[str]:
     """Each call whole, one JSON object a line, with `time` as ISO 8601."""
     for call in calls:
-        yield json.dumps({**asdict(call), "time": moment(call.at)}, ensure_ascii=False, allow_nan=False)
+        yield json.dumps({**asdict(call), "time": moment(call.at)}, allow_nan=False)
 
 
 def audit_lines(calls: Iterable[Kept]) -> Iterator[str]:
@@ -35,7 +35,7 @@ def audit_lines(calls: Iterable[Kept]) -> Iterator[str]:
                 call.id if call.question is None else hashlib.sha256(call.question.encode()).hexdigest()[:16]
             )
             line = {**call.report, "id": asked, "call": call.id, "time": call.at, "correct": call.correct}
-            yield json.dumps(line, ensure_ascii=False, allow_nan=False)
+            yield json.dumps(line, allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,17 @@ def formula(decision: Mapping[str, Any]) -> str | None:
     return None
 
 
+def drops(decision: Mapping[str, Any]) -> bool:
+    """Whether a decision was about one open answer: that it is not worth finishing."""
+    return not decision["more"] and str(decision["because"]).startswith("dropped after ")
+
+
 def would_change(report: Mapping[str, Any]) -> list[str]:
-    """What would have changed the last decision, in words with numbers; empty where the numbers do not tell."""
-    if not report["decisions"]:
+    """What would have changed the last decision about samples, in words with numbers; empty where the numbers do not tell."""
+    own = [decision for decision in report["decisions"] if not drops(decision)]
+    if not own:
         return []
-    last: Mapping[str, Any] = report["decisions"][-1]
+    last: Mapping[str, Any] = own[-1]
     numbers = {name: value for name, value in last["numbers"].items() if value is not None}
     if last["because"].startswith("all ") and report["samples"] >= report["max_samples"]:
         return [f"a `max_samples` above {report['max_samples']}: the policy asked for more"]

@@ -13,6 +13,8 @@ from adaptive_middleware.tool_calls import read_answer
 from adaptive_middleware.trace.keeping import Keeping
 from adaptive_middleware.types import Candidate, Outcome, Request
 
+_LARGEST = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -41,7 +43,12 @@ def row_of(ended: Ended, keeping: Keeping) -> dict[str, object]:
         "question": keeping.text(request.text),
         "details": json.dumps(_storable(_details(ended, keeping)), ensure_ascii=False, allow_nan=False),
     }
-    return {name: _storable(value) for name, value in columns.items()}
+    return {name: _column(value) for name, value in columns.items()}
+
+
+def _column(value: object) -> object:
+    """A value that a column can hold: whole numbers beyond 64 bits are the largest ones there are."""
+    return max(min(value, _LARGEST), -_LARGEST) if isinstance(value, int) else _storable(value)
 
 
 def _figures(outcome: Outcome) -> dict[str, object]:

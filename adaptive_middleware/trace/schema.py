@@ -94,15 +94,15 @@ def _opened(file: File, mode: str) -> tuple[sqlite3.Connection, int]:
 
 def _prepare(connection: sqlite3.Connection, file: File) -> None:
     found = _version(connection, file)
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA synchronous = NORMAL")
     if found == VERSION:
-        connection.execute("PRAGMA synchronous = NORMAL")
         return
     if not found:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     else:
         _copied(connection, file.with_name(f"{file.name}.v{found}.bak"))
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("BEGIN IMMEDIATE")
     try:
         _migrate(connection, _version(connection, file))

@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from queue import Empty, Full, Queue
 from typing import TypeAlias
@@ -21,6 +22,9 @@ BATCH = 256
 """Most calls that are written at once."""
 LAST_SECONDS = 5.0
 """How long the end of the process waits for what is still in the queue."""
+QUIET_SECONDS = 60.0
+"""How long one kind of trouble is not said again."""
+_CAUSES = 20
 _Item: TypeAlias = "Ended | threading.Event | None"
 
 
@@ -28,7 +32,7 @@ class Writer:
     """Calls on their way to a store: `written` are in the file, `dropped` will never be.
 
     `offer` takes about a microsecond and never waits. A full queue, a full or locked disk, a store of a newer version: calls are
-    dropped and counted, the first of each kind of trouble is logged, and writing goes on when the trouble ends.
+    dropped and counted, each kind of trouble is logged at most once a minute, and writing goes on when it ends.
     """
 
     def __init__(self, settings: TraceSettings) -> None:
@@ -37,7 +41,8 @@ class Writer:
         self._file, self._keeping = StoreFile(settings), Keeping.of(settings.level)
         self._queue: Queue[_Item] = Queue(settings.queue)
         self._counting = threading.Lock()
-        self._trouble: str | None = None
+        self._trouble = False
+        self._said: dict[str, float] = {}
         self._thread = threading.Thread(target=self._run, name="adaptive-trace", daemon=True)
         self._thread.start()
 
@@ -114,19 +119,29 @@ class Writer:
             self._write([call])
 
     def _wrote(self, new: int, known: int) -> None:
+        self.written += new
         if known:
             self._drop(known, "a call of that id is there already")
-        elif self._trouble is not None:
-            self._trouble = None
-            LOG.info("calls are written down again; %d were not", self.dropped)
-        self.written += new
+            return
+        with self._counting:
+            ended, self._trouble = self._trouble, False
+        if ended and self._rarely("again"):
+            LOG.info("trace store: calls are written down again; %d were not", self.dropped)
 
     def _drop(self, calls: int, why: str) -> None:
         with self._counting:
             self.dropped += calls
-            told, self._trouble = self._trouble, why
-        if told != why:
+            self._trouble = True
+        if self._rarely(why):
             LOG.warning("trace store: %d calls not written down: %s", calls, self._keeping.credentials(why))
+
+    def _rarely(self, what: str) -> bool:
+        """Whether this was not said within the last `QUIET_SECONDS`."""
+        now = time.monotonic()
+        with self._counting:
+            recent = [(said, at) for said, at in self._said.items() if now - at < QUIET_SECONDS]
+            self._said = {what: now, **dict(recent[-_CAUSES:])}
+        return what not in dict(recent)
 
 
 def _of_the_store(error: Exception) -> bool:

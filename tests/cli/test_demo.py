@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from adaptive_middleware.cli import app, demo_run
+from adaptive_middleware.cli import app, demo_run, demo_shown
 from adaptive_middleware.cli.demo_run import Call, Cost, calls, problems, summary
 
 RUNNER = CliRunner()
-demo: Any = importlib.import_module("adaptive_middleware.cli.demo")  # the package's `demo` is the command
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +69,7 @@ def test_ctrl_c_prints_what_was_done_so_far(monkeypatch: pytest.MonkeyPatch, don
         yield from done[:2]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(demo, "calls", two_then_interrupted)
+    monkeypatch.setattr(demo_shown, "calls", two_then_interrupted)
     ran = RUNNER.invoke(app, ["demo"])
     assert ran.exit_code == 130
     assert "stopped by Ctrl-C after 2 of 24 problems" in ran.stdout
@@ -83,16 +81,16 @@ def test_ctrl_c_before_the_first_call_still_gives_valid_json(monkeypatch: pytest
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(demo, "calls", interrupted)
+    monkeypatch.setattr(demo_shown, "calls", interrupted)
     ran = RUNNER.invoke(app, ["demo", "--json"])
     assert ran.exit_code == 130
     assert json.loads(ran.stdout)["problems"] == 0
 
 
 def test_the_explained_call_was_right_after_a_few_samples_where_there_is_one(done: list[Call]) -> None:
-    shown = demo.worth_explaining(done)
+    shown = demo_shown.worth_explaining(done)
     several = [c for c in done if c.adaptive.samples > 1]
-    few = [c for c in several if c.adaptive.correct and c.adaptive.samples <= demo.MOST_SHOWN]
+    few = [c for c in several if c.adaptive.correct and c.adaptive.samples <= demo_shown.MOST_SHOWN]
     if few:
         assert shown in few
     elif several:

@@ -216,3 +216,16 @@ def test_a_note_and_a_sample_without_scores_are_on_the_page(store: File) -> None
     shown = "\n".join(page.shown(explanation(call)))
     assert "note: the policy believed" in shown
     assert "  right with p = 0.970, calibrated" in shown
+
+
+def test_dropped_answers_stand_last_with_what_was_known_of_them(store: File) -> None:
+    asked(store)
+    call = one(store, "last")
+    told = call.report
+    assert told is not None
+    told["dropped"] = [{"steps": 1, "p": 0.25, "completion_tokens": 3}]
+    told["decisions"].insert(1, {"more": 0, "because": "dropped after 1 steps: p = 0.25", "numbers": {}})
+    lines = list(page.shown(explanation(call)))
+    (row,) = [line for line in lines if line.startswith("dropped 1 ")]
+    assert row.split()[:4] == ["dropped", "1", "-", "0.250"]
+    assert "  2. drop one: dropped after 1 steps: p = 0.25" in lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import stat
 from dataclasses import replace
 from pathlib import Path as File
@@ -181,3 +182,44 @@ def test_a_recording_of_kept_calls_can_be_replayed(store: File, tmp_path: File) 
     )
     assert ran.exit_code == 0, ran.output
     assert json.loads(ran.stdout)["problems"] == 4
+
+
+@pytest.mark.parametrize("level", ["none", "hash", "redacted", "full"])
+def test_no_credential_is_in_anything_that_is_shown_or_written(
+    store: File, tmp_path: File, level: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary, known = f"cnry{secrets.token_hex(12)}", f"cnry{secrets.token_hex(12)}"
+    monkeypatch.setenv("SOME_PROVIDER_TOKEN", known)
+    leaks = f"sk-{canary} and {known} at https://u:{canary}@h/"
+    request = Request(f"Q {leaks}", model=leaks, call_site=leaks, run_id=leaks)
+    failed = replace(answer(""), error=f"401 {leaks}")
+    judged_call(store, [answer(f"A {leaks}"), failed, "5"], correct=True, request=request, level=level)
+    out = tmp_path / "out"
+    commands = [
+        ["explain"],
+        ["explain", "--json"],
+        ["logs"],
+        ["logs", "--json"],
+        ["report", "-o", str(out / "r.html")],
+    ]
+    commands += [["trace", "export", "--as", form, "-o", str(out / form)] for form in ("calls", "audit")]
+    commands += [["trace", "export", "--as", "recording", "-o", str(out / "rec")]] * (
+        level in {"redacted", "full"}
+    )
+    out.mkdir()
+    shown = ""
+    for command in commands:
+        ran = RUNNER.invoke(app, command)
+        assert ran.exit_code == 0, ran.output
+        shown += ran.output
+    shown += "".join(file.read_text("utf-8") for file in out.iterdir())
+    assert "[secret]" in shown
+    assert canary not in shown
+    assert known not in shown
+
+
+def test_lines_on_standard_output_are_ascii_whatever_was_said(store: File) -> None:
+    asked(store, ["漢字 \U0001f600"], request=Request("Übergröße?"))
+    written = exported()
+    assert written.isascii()
+    assert json.loads(written)["details"]["samples"][0]["steps"] == ["漢字 \U0001f600"]

@@ -212,6 +212,7 @@ def decision(more: int, **numbers: float) -> dict[str, Any]:
     }
 
 
+DROP = {"more": 0, "because": "dropped after 1 steps: p = 0.1", "numbers": {"p": 0.1}}
 STOPPING = {"leader": 0.4, "target": 0.9, "next": 0.2, "gain": 0.05, "price": 0.02}
 
 
@@ -229,6 +230,8 @@ STOPPING = {"leader": 0.4, "target": 0.9, "next": 0.2, "gain": 0.05, "price": 0.
         (decision(0, p=0.95, target=0.9), ["a `target` of the tool above 0.950 (now 0.9)"]),
         (decision(1, p=0.85, target=0.9), ["a `target` of the tool of at most 0.850 (now 0.9)"]),
         (decision(0, finished=3.0), []),
+        ({**decision(1, **STOPPING), "decisions": [*decision(1, **STOPPING)["decisions"], DROP]}, ["a `target` of", "a price"]),
+        ({"decisions": [DROP]}, []),
         ({"decisions": []}, []),
     ],
 )  # fmt: skip

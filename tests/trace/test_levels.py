@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 
 from adaptive_middleware import Middleware, Request, best_of_n, fixed
+from adaptive_middleware.cli.explain_shown import shown
+from adaptive_middleware.cli.logs_shown import shown as listed
 from adaptive_middleware.redaction import Redaction
 from adaptive_middleware.testing import ScriptedSampler, answer
+from adaptive_middleware.trace.explain import explanation
 from adaptive_middleware.trace.keeping import LONGEST, Keeping
 from adaptive_middleware.trace.reading import Kept, one
 from adaptive_middleware.trace.settings import Level, TraceSettings
 from adaptive_middleware.trace.sink import TraceSink
-from adaptive_middleware.types import Path, ToolCall, Verdict
+from adaptive_middleware.types import Path, ToolCall, Usage, Verdict
 from tests.trace.made import calibrate, everything, kept
 
 LEVELS: tuple[Level, ...] = ("none", "hash", "redacted", "full")
@@ -147,3 +150,20 @@ def test_a_keeping_looks_for_personal_data_only_where_the_level_says_so() -> Non
     assert (
         Keeping("redacted", replace(told, personal=False)).text(f"{PERSON} opensesame") == "[email] [secret]"
     )
+
+
+@pytest.mark.parametrize("tokens", [-5, 2**70, -(2**70)])
+def test_absurd_usage_of_a_provider_is_kept_as_far_as_a_column_can_hold_it(
+    tmp_path: File, tokens: int
+) -> None:
+    absurd = replace(answer("4"), usage=Usage(completion_tokens=tokens, usd=float("nan")))
+    with kept(tmp_path / "t.db", best_of_n(fixed(2), score=False)) as (middleware, sink):
+        name = str(middleware.run(Request("?"), ScriptedSampler([absurd])).id)
+        sink.flush()
+        assert (sink.written, sink.dropped) == (1, 0)
+    found = one(tmp_path / "t.db", name)
+    assert found.tokens == max(min(2 * tokens, 2**63 - 1), 1 - 2**63)
+    assert found.usd is None
+    assert found.details["samples"][0]["tokens"] == tokens
+    assert list(shown(explanation(found)))
+    assert len(list(listed([found]))) == 2

@@ -56,6 +56,18 @@ def test_a_store_that_is_too_large_loses_its_oldest_calls_and_its_file_shrinks(
     assert file.stat().st_size < 2_000_000
 
 
+def test_nothing_of_a_call_that_was_forgotten_is_left_in_the_file(tmp_path: File) -> None:
+    file = tmp_path / "t.db"
+    with kept(file) as (middleware, _):
+        for number in range(20):
+            middleware.run(Request(f"unforgettable {number} " + "x" * 3000), ScriptedSampler(["4"]))
+    assert b"unforgettable" in file.read_bytes()
+    aged(file, 4)
+    plain_calls(file, 1, retention_days=3)
+    assert len(everything(file)) == 1
+    assert b"unforgettable" not in b"".join(each.read_bytes() for each in tmp_path.iterdir())
+
+
 def test_the_age_is_that_of_the_wall_clock(tmp_path: File) -> None:
     plain_calls(tmp_path / "t.db", 1)
     assert abs(everything(tmp_path / "t.db")[0]["at"] - time.time()) < 60

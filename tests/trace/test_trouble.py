@@ -56,6 +56,22 @@ def test_a_full_queue_drops_and_counts_and_never_waits(
     assert len(everything(file)) == 1 + sink.written
 
 
+def test_the_same_trouble_is_said_again_only_after_a_while(
+    tmp_path: File, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    (tmp_path / "home").touch()
+    for quiet, times in ((60.0, 1), (0.0, 3)):
+        monkeypatch.setattr(writer, "QUIET_SECONDS", quiet)
+        caplog.clear()
+        with kept(tmp_path / "home" / f"{quiet}.db") as (middleware, sink):
+            for _ in range(3):
+                call(middleware)
+                sink.flush()
+        assert caplog.text.count("not written down") == times
+    assert "again" not in caplog.text
+
+
 def test_a_locked_store_costs_traces_and_not_calls_and_is_written_again_later(
     tmp_path: File, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
