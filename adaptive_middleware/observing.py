@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from adaptive_middleware.call_ids import call_id
@@ -22,6 +22,11 @@ class Observed:
 
     observers: Sequence[Observer]
     _failed: set[int] = field(default_factory=set, repr=False)
+    _surrounding: tuple[tuple[int, Surrounding], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        found = enumerate(self.observers)
+        self._surrounding = tuple((at, one) for at, one in found if isinstance(one, Surrounding))
 
     def ended(self, request: Request, outcome: Outcome, seconds: float) -> Outcome:
         """The outcome with the id under which the observers got it, after all of them were told."""
@@ -31,16 +36,18 @@ class Observed:
                 observer.ended(request, outcome, seconds)
         return outcome
 
-    @contextmanager
-    def around(self, request: Request) -> Iterator[None]:
+    def around(self, request: Request) -> AbstractContextManager[None]:
         """The observers that are there while a call is answered, entered and left."""
-        entered: list[tuple[int, Observer, AbstractContextManager[object]]] = []
-        for position, observer in enumerate(self.observers):
-            if isinstance(observer, Surrounding):
-                with self._guarded(position, observer):
-                    context = observer.around(request)
-                    context.__enter__()
-                    entered.append((position, observer, context))
+        return self._around(request) if self._surrounding else nullcontext()
+
+    @contextmanager
+    def _around(self, request: Request) -> Iterator[None]:
+        entered: list[tuple[int, Surrounding, AbstractContextManager[object]]] = []
+        for position, observer in self._surrounding:
+            with self._guarded(position, observer):
+                context = observer.around(request)
+                context.__enter__()
+                entered.append((position, observer, context))
         error: BaseException | None = None
         try:
             yield

@@ -109,3 +109,25 @@ def test_an_error_on_the_way_out_does_not_hide_the_calls_own(caplog: pytest.LogC
     with pytest.raises(SamplerError, match="gone"):
         made.run(REQUEST, ScriptedSampler([SamplerError("gone")]))
     assert len(caplog.records) == 1
+
+
+class Raising:
+    """A context that raises on its way out what it was left with."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            raise error
+
+
+class Handing(Around):
+    def around(self, request: Request) -> Raising:  # type: ignore[override]
+        return Raising()
+
+
+def test_a_context_that_hands_the_calls_error_on_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(SamplerError, match="gone"):
+        Middleware(observers=[Handing("x")]).run(REQUEST, ScriptedSampler([SamplerError("gone")]))
+    assert caplog.records == []

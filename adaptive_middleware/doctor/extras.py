@@ -80,6 +80,8 @@ def needed(config: Config) -> Mapping[str, str]:
             found["pooling"] = "prm.kind pooling"
     if settings.upstream is not None:
         found["server"] = "upstream"
+    if settings.opentelemetry is not None:
+        found["otel"] = "opentelemetry"
     for name, policy in settings.policies.items():
         if isinstance(policy, (Drawing, Beam, Effort)) and isinstance(policy.verifier, ToolSchemaVerifier):
             found["tools"] = f"the verifier of policy {name!r}"

@@ -87,8 +87,13 @@ def test_a_version_outside_the_bounds_is_a_warning_once() -> None:
 def test_needs_are_read_from_the_whole_configuration() -> None:
     tools = {"strategy": "best-of-n", "verifier": {"kind": "tool-schema"}}
     pooling = {"kind": "pooling", "urls": ["http://x"], "model": "m", "tokenizer": "t"}
-    found = needed(config(prm=pooling, policies={"default": tools}))
-    assert found == {"pooling": "prm.kind pooling", "tools": "the verifier of policy 'default'"}
+    found = needed(config(prm=pooling, policies={"default": tools}, opentelemetry={}))
+    expected = {
+        "pooling": "prm.kind pooling",
+        "tools": "the verifier of policy 'default'",
+        "otel": "opentelemetry",
+    }
+    assert found == expected
     assert needed(config()) == {}
 
 
