@@ -33,13 +33,21 @@ def _rule(config: Config, name: str, policy: PolicyRule) -> dict[str, object]:
     if (policy.mode or config.settings.mode) == "shadow":
         rule["mode"] = "shadow"
     if isinstance(policy, (Drawing, Beam, Effort)):
-        rule |= policy.model_dump(mode="json", exclude_none=True, exclude={"when", "budget", "mode"})
+        rule |= policy.model_dump(
+            mode="json", exclude_none=True, exclude={"when", "budget", "mode"} | _plain(policy)
+        )
         rule["verifier"] = None if policy.verifier is None else _verifier(policy.verifier)
     if isinstance(policy, (Drawing, Beam)):
         rule["score_question"] = policy.score_question and config.settings.prm is not None
     if isinstance(policy, Drawing):
         rule["max_samples"] = max_samples(policy)
     return rule
+
+
+def _plain(policy: Drawing | Beam | Effort) -> set[str]:
+    """Keys about code that say what holds where nobody wrote them: most policies are about something else."""
+    written = policy.model_fields_set
+    return {name for name in ("answer", "verifier_decides") if name not in written}
 
 
 def _conditions(when: When) -> dict[str, object]:

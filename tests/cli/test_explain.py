@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from dataclasses import replace
 from pathlib import Path as File
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from adaptive_middleware import Middleware, Request, best_of_n, fixed, optimal_stopping
 from adaptive_middleware.cli import app
 from adaptive_middleware.cli import explain_shown as page
+from adaptive_middleware.cli.safe import unicode_is_shown
 from adaptive_middleware.testing import ScriptedSampler, answer
 from adaptive_middleware.trace.explain import explanation
 from adaptive_middleware.trace.reading import one
@@ -229,3 +231,13 @@ def test_dropped_answers_stand_last_with_what_was_known_of_them(store: File) -> 
     (row,) = [line for line in lines if line.startswith("dropped 1 ")]
     assert row.split()[:4] == ["dropped", "1", "-", "0.250"]
     assert "  2. drop one: dropped after 1 steps: p = 0.25" in lines
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("utf-8", True), ("ascii", False), ("nonsense", False), (None, False)]
+)
+def test_whether_letters_beyond_ascii_are_shown_is_asked_of_standard_output(
+    monkeypatch: pytest.MonkeyPatch, encoding: str | None, shown: bool
+) -> None:
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(encoding=encoding))
+    assert unicode_is_shown() is shown

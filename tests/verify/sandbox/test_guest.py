@@ -1,6 +1,7 @@
 """The guest, run here on pipes of this process: what it answers, and what tests make of it."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -11,6 +12,29 @@ import pytest
 from adaptive_middleware.verify.sandbox import guest
 from adaptive_middleware.verify.sandbox.checker import check
 from adaptive_middleware.verify.sandbox.codec import from_bytes, to_bytes
+
+
+def framed(*requests: list[object] | bytes) -> bytes:
+    """Requests as a guest reads them."""
+    written = [request if isinstance(request, bytes) else to_bytes(request) for request in requests]
+    return b"".join(len(one).to_bytes(4, "big") + one for one in written)
+
+
+def apart(*requests: list[object] | bytes, before: str = "", folder: Path | None = None) -> tuple[bytes, int]:
+    """What a guest in an interpreter of its own answers, and its exit status.
+
+    For whatever forks: a fork of this process, with all the threads of other tests, may wait for ever for one of them.
+    """
+    code = f"import os\nfrom adaptive_middleware.verify.sandbox import guest\n{before}\nguest.serve()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=framed(*requests),
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        timeout=60,
+    )
+    return done.stdout, done.returncode
 
 
 def frames(data: bytes) -> Iterator[bytes]:
@@ -29,9 +53,7 @@ def served(*requests: list[object] | bytes) -> bytes:
     """What `serve` writes on its standard output for these requests on its input; both are put back."""
     kept = [os.dup(number) for number in (0, 1)]
     (requested, asked), (answers, told) = os.pipe(), os.pipe()
-    for request in requests:
-        data = request if isinstance(request, bytes) else to_bytes(request)
-        os.write(asked, len(data).to_bytes(4, "big") + data)
+    os.write(asked, framed(*requests))
     os.close(asked)
     os.dup2(requested, 0)
     os.dup2(told, 1)
@@ -100,47 +122,34 @@ def test_tests_can_be_run_by_a_guest_that_asks_for_the_answer() -> None:
 
 def test_tests_in_a_fork_leave_the_guest_as_it_was() -> None:
     told = b"V" + to_bytes(({"f": 5}, {}))
-    replies = list(frames(served(["fork check", "assert f == 5", "", [], ""], told, ["run", "f", []])))
+    answered, _ = apart(["fork check", "assert f == 5", "", [], ""], told, ["run", "f", []])
+    replies = list(frames(answered))
     assert [reply[:1] for reply in replies] == [b"+", b"C", b"D", b"E"]
     assert replies[2] == b"D" + to_bytes(("pass", ""))
 
 
 @pytest.mark.parametrize(
-    ("code", "why"), [("import os\nos._exit(3)", "status 3"), ("os.kill(0, 24)", "in time")]
+    ("before", "why"), [("", "status 3"), ("os.waitstatus_to_exitcode = lambda _: -24", "in time")]
 )
-def test_tests_that_end_their_fork_are_told(code: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "kill" in code:
-        monkeypatch.setattr(os, "waitstatus_to_exitcode", lambda _: -24)
-        code = "import os\nos._exit(3)"
+def test_tests_that_end_their_fork_are_told(before: str, why: str) -> None:
     told = b"V" + to_bytes(({}, {}))
-    done = list(frames(served(["fork check", code, "", [], ""], told)))[-1]
-    kind, detail = from_bytes(done[1:])
+    answered, _ = apart(["fork check", "import os\nos._exit(3)", "", [], ""], told, before=before)
+    kind, detail = from_bytes(list(frames(answered))[-1][1:])
     assert (kind, why in detail) == ("unverified", True)
 
 
-def test_a_command_gets_its_input_and_a_copy_of_a_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_gets_its_input_and_a_copy_of_a_folder(tmp_path: Path) -> None:
     tree, box = tmp_path / "tree", tmp_path / "box"
     for folder in (tree, box):
         folder.mkdir()
     (tree / "a\nfile").write_text("x")
-    monkeypatch.chdir(box)
-    became: list[object] = []
-
-    def execute(name: str, words: list[str]) -> None:
-        became.extend([name, words, os.read(0, 9), [file.name for file in Path().iterdir()]])
-
-    monkeypatch.setattr(os, "execvp", execute)
-    served(["command", ["/bin/x", "-y"], b"typed", str(tree)])
-    assert became == ["/bin/x", ["/bin/x", "-y"], b"typed", ["a\nfile"]]
-    monkeypatch.setattr(os, "_exit", _leave)
-    with pytest.raises(SystemExit, match="97"):
-        guest._command(guest.Pipe(-1, -1), [], b"", str(tmp_path / "nowhere"))
-
-
-def _leave(status: int) -> None:
-    raise SystemExit(status)
+    code = "import os, sys; print([sys.stdin.read(), os.listdir()])"
+    answered, status = apart(["command", [sys.executable, "-c", code], b"typed", str(tree)], folder=box)
+    assert answered.endswith(b"['typed', ['a\\nfile']]\n")
+    assert status == 0
+    assert (box / "work" / "a\nfile").read_text() == "x"
+    nowhere = str(tmp_path / "nowhere")
+    assert apart(["command", ["true"], b"", nowhere], folder=box / "work")[1] == guest.UNCOPIED
 
 
 class Local:
