@@ -33,6 +33,7 @@ from adaptive_middleware.scoring.shield import Shield
 from adaptive_middleware.strategies.careful import abstaining
 from adaptive_middleware.strategies.guards import fail_open, within
 from adaptive_middleware.strategies.pass_through import pass_through
+from adaptive_middleware.strategies.shadow import as_it_comes
 from adaptive_middleware.types import Outcome, Path, Request
 from adaptive_middleware.worker import Worker
 
@@ -153,9 +154,10 @@ class Middleware:
         began, now = time.monotonic(), self._now
         rule = now.rule(request)
         request = _with_deadline(request, rule)
-        with owned(streamer, request) as mine:
-            outcome = run(_guarded(rule, request), now.ports(sampler, mine, extender))
-        return now.ended(request, outcome, rule, began)
+        with now.around(request):
+            with owned(streamer, request) as mine:
+                outcome = run(_guarded(rule, request), now.ports(sampler, mine, extender))
+            return now.ended(request, outcome, rule, began)
 
     async def arun(
         self,
@@ -169,9 +171,10 @@ class Middleware:
         began, now = time.monotonic(), self._now
         rule = now.rule(request)
         request = _with_deadline(request, rule)
-        async with aowned(streamer, request) as mine:
-            outcome = await arun(_guarded(rule, request), now.aports(sampler, mine, extender))
-        return now.ended(request, outcome, rule, began)
+        with now.around(request):
+            async with aowned(streamer, request) as mine:
+                outcome = await arun(_guarded(rule, request), now.aports(sampler, mine, extender))
+            return now.ended(request, outcome, rule, began)
 
     def stream(
         self,
@@ -186,7 +189,7 @@ class Middleware:
         rule = now.rule(request)
         request = _with_deadline(request, rule)
         with owned(streamer, request) as mine:
-            flow = _guarded(rule, request)
+            flow = _watched(rule, request, streamer)
             with closing(stream(flow, now.ports(sampler, mine, extender))) as watched:
                 for seen in watched:
                     if isinstance(seen, Outcome):
@@ -206,7 +209,7 @@ class Middleware:
         rule = now.rule(request)
         request = _with_deadline(request, rule)
         async with aowned(streamer, request) as mine:
-            flow = _guarded(rule, request)
+            flow = _watched(rule, request, streamer)
             async with aclosing(astream(flow, now.aports(sampler, mine, extender))) as watched:
                 async for seen in watched:
                     if isinstance(seen, Outcome):
@@ -214,7 +217,14 @@ class Middleware:
                     yield seen
 
 
+def _watched(rule: Rule, request: Request, streamer: object) -> Flow[Outcome]:
+    """The flow of a caller that watches: a plain call in shadow is shown to it while it is written."""
+    return as_it_comes(request) if rule.shadow and streamer is not None else _guarded(rule, request)
+
+
 def _guarded(rule: Rule, request: Request) -> Flow[Outcome]:
+    if rule.shadow:
+        return pass_through(request)
     flow = rule.strategy(request)
     if rule.strategy is not pass_through:
         flow = fail_open(flow, request)
@@ -230,6 +240,6 @@ def _guarded(rule: Rule, request: Request) -> Flow[Outcome]:
 
 
 def _with_deadline(request: Request, rule: Rule) -> Request:
-    if rule.seconds is None:
+    if rule.seconds is None or rule.shadow:
         return request
     return replace(request, deadline=Deadline(request.deadline).sooner(rule.seconds).at)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from adaptive_middleware.call_ids import call_id
 from adaptive_middleware.errors import TraceError
-from adaptive_middleware.ports import Judged, Observer
+from adaptive_middleware.ports import Judged, Observer, Surrounding
 from adaptive_middleware.types import Outcome, Request
 
 KEPT_NOWHERE = (
@@ -21,16 +22,54 @@ class Observed:
 
     observers: Sequence[Observer]
     _failed: set[int] = field(default_factory=set, repr=False)
+    _surrounding: tuple[tuple[int, Surrounding], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        found = enumerate(self.observers)
+        self._surrounding = tuple((at, one) for at, one in found if isinstance(one, Surrounding))
 
     def ended(self, request: Request, outcome: Outcome, seconds: float) -> Outcome:
         """The outcome with the id under which the observers got it, after all of them were told."""
         outcome = replace(outcome, id=call_id())
         for position, observer in enumerate(self.observers):
-            try:
+            with self._guarded(position, observer):
                 observer.ended(request, outcome, seconds)
-            except Exception as error:  # noqa: BLE001 - not our code, and a call matters more
-                self._log(position, observer, error)
         return outcome
+
+    def around(self, request: Request) -> AbstractContextManager[None]:
+        """The observers that are there while a call is answered, entered and left."""
+        return self._around(request) if self._surrounding else nullcontext()
+
+    @contextmanager
+    def _around(self, request: Request) -> Iterator[None]:
+        entered: list[tuple[int, Surrounding, AbstractContextManager[object]]] = []
+        for position, observer in self._surrounding:
+            with self._guarded(position, observer):
+                context = observer.around(request)
+                context.__enter__()
+                entered.append((position, observer, context))
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            for position, observer, context in reversed(entered):
+                with self._guarded(position, observer, error):
+                    trace = None if error is None else error.__traceback__
+                    context.__exit__(None if error is None else type(error), error, trace)
+
+    @contextmanager
+    def _guarded(
+        self, position: int, observer: Observer, known: BaseException | None = None
+    ) -> Iterator[None]:
+        """What an observer raises is logged here; not the call's own error, if it hands that on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - not our code, and a call matters more
+            if error is not known:
+                self._log(position, observer, error)
 
     def feedback(self, call_id: str, *, correct: bool | None) -> None:
         """Tell every observer that keeps calls what came of one; raises `TraceError` when there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,26 +26,30 @@ from adaptive_middleware.worker import Worker
 
 if TYPE_CHECKING:
     from adaptive_middleware.config import Plan
+    from adaptive_middleware.shadowing import Shadowing
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Rules in the order in which they are tried, the ports they share, and who is told.
 
-    `plan` is the built configuration that they come from, None where there is none.
+    `plan` is the built configuration that they come from, None where there is none; `shadowing` decides about calls of
+    rules in shadow, where there are any.
     """
 
     rules: tuple[Rule, ...]
     worker: Worker
     observed: Observed | None = None
     plan: Plan | None = None
+    shadowing: Shadowing | None = None
 
     @classmethod
     def of(
         cls, rules: Sequence[Rule], worker: Worker, observers: Sequence[Observer], plan: Plan | None = None
     ) -> Parts:
         """The parts, with a guard before the observers."""
-        return cls(tuple(rules), worker, Observed(tuple(observers)) if observers else None, plan)
+        made = cls(tuple(rules), worker, Observed(tuple(observers)) if observers else None, plan)
+        return replace(made, shadowing=made._in_shadow()) if any(rule.shadow for rule in rules) else made
 
     def rule(self, request: Request) -> Rule:
         """The rule that applies to `request`."""
@@ -63,9 +68,21 @@ class Parts:
     def ended(self, request: Request, outcome: Outcome, rule: Rule, began: float) -> Outcome:
         """The outcome, named and told to the observers; `began` is a `time.monotonic()` instant."""
         outcome = outcome if rule.name == outcome.rule else replace(outcome, rule=rule.name)
-        if self.observed is None:
+        seconds = time.monotonic() - began
+        if self.shadowing is not None and rule.shadow and not rule.passes_through:
+            self.shadowing.put(rule, request, outcome, seconds)
             return outcome
-        return self.observed.ended(request, outcome, time.monotonic() - began)
+        return outcome if self.observed is None else self.observed.ended(request, outcome, seconds)
+
+    def around(self, request: Request) -> AbstractContextManager[None]:
+        """The observers that are there while a call is answered."""
+        return nullcontext() if self.observed is None else self.observed.around(request)
+
+    def _in_shadow(self) -> Shadowing:
+        from adaptive_middleware.shadowing import Shadowing, nothing_drawn, unobserved  # noqa: PLC0415 - slow to import
+
+        told = unobserved if self.observed is None else self.observed.ended
+        return Shadowing(self.ports(nothing_drawn, None, None), told)
 
     @property
     def _scorer(self) -> Worker | None:

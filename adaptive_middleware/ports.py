@@ -7,6 +7,7 @@ that lost only some of its samples returns those as paths with `error` set.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -177,6 +178,15 @@ class Judged(Observer, Protocol):
 
     def feedback(self, call_id: str, *, correct: bool | None) -> None:
         """The answer of a call was right, or not; None takes that back. Raises `UnknownCall` for a call it does not keep."""
+        ...
+
+
+@runtime_checkable
+class Surrounding(Observer, Protocol):
+    """An observer that is there while a call is answered, too: it may set context variables, which all draws inherit."""
+
+    def around(self, request: Request) -> AbstractContextManager[object]:
+        """Is entered before a call is answered and left after `ended`, or with the call's error; not around streams."""
         ...
 
 

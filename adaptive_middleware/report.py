@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from adaptive_middleware.types import Candidate, Estimate, Outcome
+from adaptive_middleware.types import Candidate, Decision, Estimate, Outcome
 
 
 def report(outcome: Outcome) -> dict[str, object] | None:
@@ -17,6 +17,8 @@ def report(outcome: Outcome) -> dict[str, object] | None:
     that it was drawn with. `abstained` says why tool calls or failed answers were withheld (None: they were not); `chosen`, `p` and
     `lower` are then those of the withheld answer. `budget` is what the call took of each budget, dollars as micro-dollars.
     `rejected` says why a candidate failed verification. `id` names the call where somebody observes it (None: nobody does).
+    `shadow` is how many samples a policy in shadow mode would have drawn at least, of a call that got one (None: the
+    policy was in force).
     """
     if _plain(outcome):
         return None
@@ -30,11 +32,9 @@ def report(outcome: Outcome) -> dict[str, object] | None:
         "rung": outcome.rung,
         "abstained": outcome.abstained,
         "shown_from": outcome.shown_from,
+        "shadow": outcome.shadow,
         **_counted(outcome),
-        "decisions": [
-            {"more": decision.more, "because": decision.because, "numbers": dict(decision.numbers)}
-            for decision in outcome.decisions
-        ],
+        "decisions": [_decision(decision) for decision in outcome.decisions],
         "candidates": [_candidate(candidate) for candidate in outcome.considered],
         "dropped": [_dropped(candidate) for candidate in outcome.dropped],
         "usage": _usage(outcome),
@@ -47,7 +47,7 @@ def report(outcome: Outcome) -> dict[str, object] | None:
 def _plain(outcome: Outcome) -> bool:
     """Whether the call was one plain call, of which there is nothing to tell."""
     unscored = outcome.choice is None or outcome.choice.probability is None
-    told = outcome.degraded or outcome.budget or outcome.abstained is not None
+    told = outcome.degraded or outcome.budget or outcome.abstained is not None or outcome.shadow is not None
     return outcome.limit == 1 and unscored and not told
 
 
@@ -74,6 +74,10 @@ def fixed_cost(outcome: Outcome) -> int:
     """Completion tokens that `limit` samples would have cost, at the mean of the samples drawn."""
     costs = [candidate.path.usage.completion_tokens for candidate in outcome.considered]
     return round(outcome.limit * sum(costs) / len(costs)) if costs else 0
+
+
+def _decision(decision: Decision) -> dict[str, object]:
+    return {"more": decision.more, "because": decision.because, "numbers": dict(decision.numbers)}
 
 
 def _candidate(candidate: Candidate) -> dict[str, object]:

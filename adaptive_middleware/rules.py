@@ -28,7 +28,8 @@ class Rule:
     `seconds` is wall-clock time from the start of the call, `tokens` counts completion tokens of all
     samples; None means no limit. `boundary` says where a step of a streamed answer ends. Calls of `tools` that
     miss their target are withheld, where their rule says so; `strategies.careful` draws for them. `budget` counts what
-    the calls of all rules with the same ledger cost together.
+    the calls of all rules with the same ledger cost together. In `shadow` every call is one plain call without limits, and what
+    the strategy would have drawn is only told (see `strategies.shadow`).
     """
 
     name: str
@@ -39,9 +40,10 @@ class Rule:
     boundary: Boundary = "auto"
     tools: tuple[ToolRule, ...] = ()
     budget: Ledger | None = None
+    shadow: bool = False
 
     @property
     def passes_through(self) -> bool:
         """Whether this rule leaves calls exactly as they are."""
         unlimited = self.seconds is None and self.tokens is None and self.budget is None
-        return self.strategy is pass_through and unlimited and not self.tools
+        return self.strategy is pass_through and (self.shadow or (unlimited and not self.tools))

@@ -155,9 +155,9 @@ class Choice:
 class State:
     """What a policy sees between draws. `limit` is the most samples this call may draw in all.
 
-    `question` is the calibrated estimate of the question alone, `base_rate` the mean of the belief before any sample was seen; `candidates` are the
-    usable samples in the order drawn; `leader` is what selection would return now, `votes` the counts of canonical answers, largest first; `dropped` are
-    answers begun and not finished.
+    `question` is the calibrated estimate of the question alone, `base_rate` the mean of the belief before any sample was seen;
+    `candidates` are the usable samples in the order drawn; `leader` is what selection would return now, `votes` the counts of
+    canonical answers, largest first; `dropped` are answers that were begun and not finished.
     """
 
     candidates: tuple[Candidate, ...]
@@ -197,7 +197,7 @@ class Outcome:
     `failed` are samples that ended in an error, `dropped` answers that were begun and not finished. `shown_from` is the number of steps read before the
     answer was shown while it was written (None: it was returned whole), `rung` the effort that it was drawn with. `abstained` says why the tool calls of
     `choice` were withheld (`chosen` then says so, and calls nothing), or why no answer is returned. `id` names the call for `ports.Observer`; `budget` is
-    what it took of each budget that it was counted in.
+    what it took of each budget that it was counted in, `shadow` how many samples a policy in shadow would have drawn at least.
     """
 
     chosen: Path
@@ -218,3 +218,4 @@ class Outcome:
     abstained: str | None = None
     id: str | None = field(default=None, compare=False)
     budget: tuple[Spent, ...] = ()
+    shadow: int | None = None

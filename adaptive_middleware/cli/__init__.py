@@ -17,6 +17,7 @@ from adaptive_middleware.cli.audit import audit
 from adaptive_middleware.cli.bench_replay import replay
 from adaptive_middleware.cli.calibrate import calibrate
 from adaptive_middleware.cli.demo import demo
+from adaptive_middleware.cli.doctor import doctor
 from adaptive_middleware.cli.explain import explain
 from adaptive_middleware.cli.feedback import feedback
 from adaptive_middleware.cli.finetune import finetune
@@ -24,6 +25,8 @@ from adaptive_middleware.cli.logs import logs
 from adaptive_middleware.cli.serve import serve
 from adaptive_middleware.cli.serve_prm import serve_prm
 from adaptive_middleware.cli.solve import solve
+from adaptive_middleware.cli.view import view
+from adaptive_middleware.cli.what_if import what_if
 from adaptive_middleware.errors import AdaptiveError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -36,6 +39,7 @@ app.add_typer(trace_command.app, name="trace")
 app.command("audit")(audit)
 app.command("calibrate")(calibrate)
 app.command("demo")(demo)
+app.command("doctor")(doctor)
 app.command("explain")(explain)
 app.command("feedback")(feedback)
 app.command("finetune")(finetune)
@@ -43,6 +47,8 @@ app.command("logs")(logs)
 app.command("serve")(serve)
 app.command("serve-prm")(serve_prm)
 app.command("solve")(solve)
+app.command("view")(view)
+app.command("what-if")(what_if)
 bench.command("replay")(replay)
 
 

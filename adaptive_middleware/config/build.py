@@ -57,14 +57,28 @@ class Config(Given):
         """
         before = before or Plan(())
         scorer = before.scorer if self._same(before, "prm") else scorer_of(self)
-        calibrate = calibrator_of(self, scorer)
+        return self.assembled(scorer, calibrator_of(self, scorer), tests, before)
+
+    def assembled(
+        self,
+        scorer: Scorer | None,
+        calibrate: Calibrator,
+        tests: Verifier = NO_TASKS,
+        before: Plan | None = None,
+    ) -> Plan:
+        """The plan around a process reward model and a calibration that are loaded already; raises as `build`."""
+        before = before or Plan(())
         names = [name for name in self.settings.policies if name != "default"]
         kept = self._same(before, "budget", "budgets")
         budget = before.ledger if kept else ledger_of(self, before.ledger)
         rules = tuple(
             replace(_rule(self, name, scorer, calibrate), budget=budget) for name in (*names, "default")
         )
-        observed = before.observers if self._same(before, "trace", "observers") else observers_of(self)
+        observed = (
+            before.observers
+            if self._same(before, "trace", "observers", "opentelemetry")
+            else observers_of(self)
+        )
         return Plan(rules, scorer, _verifier(self, rules, tests), observed, self, budget)
 
     def _same(self, before: Plan, *sections: str) -> bool:
@@ -81,7 +95,17 @@ def _rule(config: Config, name: str, scorer: Scorer | None, calibrate: Calibrato
     limits = config.limits(policy)
     boundary = policy.steps if isinstance(policy, (Stepwise, Beam)) else "auto"
     tools = rules_of(policy.tools) if isinstance(policy, (BestOfN, Prune)) else ()
-    return Rule(name, strategy, conditions(policy.when), limits.seconds, limits.tokens, boundary, tools)
+    shadow = (policy.mode or config.settings.mode) == "shadow"
+    return Rule(
+        name,
+        strategy,
+        conditions(policy.when),
+        limits.seconds,
+        limits.tokens,
+        boundary,
+        tools,
+        shadow=shadow,
+    )
 
 
 def _verifier(config: Config, rules: Sequence[Rule], tests: Verifier) -> Verifier | None:

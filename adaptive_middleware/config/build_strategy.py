@@ -84,7 +84,7 @@ def strategy_of(
         case PassThrough():
             return pass_through
         case Beam():
-            own = policy.model_dump(exclude={"strategy", "when", "budget", "verifier", "steps"})
+            own = policy.model_dump(exclude={"strategy", "when", "budget", "mode", "verifier", "steps"})
             return beam(**own, calibrate=calibrate, verify=policy.verifier is not None)
         case Effort():
             return _effort(policy, calibrate)

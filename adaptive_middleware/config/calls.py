@@ -39,6 +39,9 @@ class TaskTestsVerifier(Model):
 AnyVerifier = Annotated[PythonVerifier | ToolSchemaVerifier | TaskTestsVerifier, Field(discriminator="kind")]
 
 
+Mode = Literal["active", "shadow"]
+
+
 class When(Model):
     """Which calls a policy is for: all given conditions must hold."""
 
@@ -64,5 +67,8 @@ class AnyPolicy(Model):
     )
     budget: Limits = Field(
         default_factory=Limits, description="Limits of one call, in place of those of budget.per_call."
+    )
+    mode: Mode | None = Field(
+        None, description="Whether this policy is in force, in place of the mode of all."
     )
     strategy: str = Field(description="How a call is answered.")

@@ -37,6 +37,18 @@ class Trace(Model):
     )
 
 
+class Telemetry(Model):
+    """What OpenTelemetry is told of calls."""
+
+    provider: Text = Field(
+        "_OTHER", description="Name of the wrapped model's provider (gen_ai.provider.name), such as openai."
+    )
+    samples: bool = Field(
+        True,
+        description="A span and token counts for each sample, too; false where the provider's SDK tells them itself.",
+    )
+
+
 class PythonObserver(Model):
     """Your own observer: an object with the method `ended(request, outcome, seconds)`."""
 
@@ -45,7 +57,7 @@ class PythonObserver(Model):
 
 
 def observers_of(config: Given) -> tuple[Observer, ...]:
-    """The observers that a configuration names: the store of calls first, then your own in their order.
+    """The observers that a configuration names: the store of calls, then OpenTelemetry, then your own in their order.
 
     Raises `ConfigError` with the place of one that cannot be made.
     """
@@ -53,8 +65,12 @@ def observers_of(config: Given) -> tuple[Observer, ...]:
         made(config.document, ("observers", index), each.target, each.args, "ended")
         for index, each in enumerate(config.settings.observers)
     )
-    trace = config.settings.trace
-    return own if trace is None else (_sink(config, trace), *own)
+    trace, told = config.settings.trace, config.settings.opentelemetry
+    return (
+        *(() if trace is None else (_sink(config, trace),)),
+        *(() if told is None else (_telemetry(config, told),)),
+        *own,
+    )
 
 
 def _sink(config: Given, trace: Trace) -> Observer:
@@ -63,3 +79,12 @@ def _sink(config: Given, trace: Trace) -> Observer:
     path = default_place() if trace.path is None else config.resolved(trace.path).absolute()
     settings = TraceSettings(path, trace.level, trace.retention_days, trace.max_mb, trace.queue)
     return TraceSink(settings)
+
+
+def _telemetry(config: Given, told: Telemetry) -> Observer:
+    try:
+        from adaptive_middleware.otel.telemetry import OpenTelemetry  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        message = f"opentelemetry needs {error.name}: pip install 'adaptive-middleware[otel]'"
+        raise config.refused(("opentelemetry",), message) from error
+    return OpenTelemetry(told.provider, samples=told.samples)

@@ -13,8 +13,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from adaptive_middleware.config.budgets import Budget, CapRule
+from adaptive_middleware.config.calls import Mode
 from adaptive_middleware.config.fields import Model, Text
-from adaptive_middleware.config.observing import PythonObserver, Trace
+from adaptive_middleware.config.observing import PythonObserver, Telemetry, Trace
 from adaptive_middleware.config.prms import Prm
 from adaptive_middleware.config.strategies import PolicyRule
 from adaptive_middleware.config.upstream import Upstream
@@ -41,6 +42,11 @@ class Settings(Model):
         description="Policies by name. The first one in file order whose `when` holds is used; `default` is "
         "for all other calls (absent: one plain call).",
     )
+    mode: Mode = Field(
+        "active",
+        description="active: policies are in force. shadow: every call is one plain call, and what its policy would have "
+        "drawn is only told to the observers.",
+    )
     budget: Budget = Field(
         default_factory=Budget, description="Limits of each call, and how `budgets` are counted."
     )
@@ -49,6 +55,9 @@ class Settings(Model):
     )
     trace: Trace | None = Field(
         None, description="Keep every answered call in one SQLite file; absent: nothing is kept."
+    )
+    opentelemetry: Telemetry | None = Field(
+        None, description="Tell OpenTelemetry of every answered call: a span, metrics and scores."
     )
     observers: list[PythonObserver] = Field(
         default_factory=list, description="Your own observers: each is told of every call that was answered."

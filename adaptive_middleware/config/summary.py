@@ -31,8 +31,12 @@ def _rule(config: Config, name: str, policy: PolicyRule) -> dict[str, object]:
         "tokens": limits.tokens,
         "seconds": limits.seconds,
     }
+    if (policy.mode or config.settings.mode) == "shadow":
+        rule["mode"] = "shadow"
     if isinstance(policy, (Drawing, Beam, Effort)):
-        rule |= policy.model_dump(mode="json", exclude_none=True, exclude={"when", "budget"} | _plain(policy))
+        rule |= policy.model_dump(
+            mode="json", exclude_none=True, exclude={"when", "budget", "mode"} | _plain(policy)
+        )
         rule["verifier"] = None if policy.verifier is None else _verifier(policy.verifier)
     if isinstance(policy, (Drawing, Beam)):
         rule["score_question"] = policy.score_question and config.settings.prm is not None

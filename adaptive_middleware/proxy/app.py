@@ -33,7 +33,7 @@ from adaptive_middleware.proxy.flowing import Flowing
 from adaptive_middleware.proxy.metrics import Metrics, metrics
 from adaptive_middleware.proxy.policies import named, understood
 from adaptive_middleware.proxy.relay import relayed
-from adaptive_middleware.proxy.replies import answered
+from adaptive_middleware.proxy.replies import Whole, answered
 from adaptive_middleware.proxy.requests import guarded, question_of
 from adaptive_middleware.proxy.streaming import Streams
 from adaptive_middleware.proxy.upstream import Asked, Reply, Unusable, Upstream
@@ -87,7 +87,7 @@ class Proxy:
 
     def following(self, path: str) -> Followed:
         """The configuration file whose changes are taken on while calls go on."""
-        apply = partial(self.middleware.reload, arranged=named)
+        apply = partial(self.middleware.reload, arranged=lambda plan: named(plan, self.metrics))
         return Followed(path, apply, lambda result: self.metrics.reloads.labels(result).inc())
 
     async def _counted(self, request: Request, handle: Handler) -> Response:
@@ -141,6 +141,9 @@ class Proxy:
     async def _drawn(self, middleware: Middleware, call: Call, drawing: Drawing) -> Response:
         outcome = await middleware.arun(call, drawing)
         self.metrics.called(outcome)
+        drawn = outcome.chosen.raw
+        if middleware.rule(call).shadow and isinstance(drawn, Whole):
+            return _written(drawn.reply)
         return _written(answered(outcome, drawing.replies, drawing.wire))
 
     async def _streamed(self, middleware: Middleware, call: Call, drawing: Drawing) -> Response:
@@ -148,7 +151,8 @@ class Proxy:
         watched = middleware.astream(call, streams, streamer=streams.streamer)
         first = await shown(watched)
         writing = Writing(streams, self.metrics.called)
-        head = head_of(first, middleware.rule(call).name)
+        rule = middleware.rule(call)
+        head = head_of(first, None if rule.shadow else rule.name)
         return Flowing(200, head, writing.chunks(first, watched), watched.aclose, writing.farewell)
 
 
@@ -161,7 +165,8 @@ def application(
     follow: str | None = None,
 ) -> ASGIApp:
     """The application; with `key`, everything but `/health` needs it; `follow` is a configuration file to reload."""
-    proxy = Proxy(Middleware.of(named(plan)), upstream, limits or Limits(), metrics())
+    counted = metrics()
+    proxy = Proxy(Middleware.of(named(plan, counted)), upstream, limits or Limits(), counted)
     reloads = proxy.following(follow) if follow else None
     routes = [
         Route("/v1/chat/completions", proxy.answer, methods=["POST"]),

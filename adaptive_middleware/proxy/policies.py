@@ -8,6 +8,7 @@ from typing import Any
 
 from adaptive_middleware.config import Plan
 from adaptive_middleware.config.dispatch import VerifierOfRule
+from adaptive_middleware.ports import Observer
 from adaptive_middleware.proxy.requests import request_of
 from adaptive_middleware.rules import Rule
 from adaptive_middleware.server.requests import Refused
@@ -31,14 +32,16 @@ class ByName:
         return named == [_TAG + self.name] if named else self.when(request)
 
 
-def named(plan: Plan) -> Plan:
-    """The plan with rules that can be asked for by name, each with its own verifier."""
+def named(plan: Plan, *shadowed: Observer) -> Plan:
+    """The plan with rules that can be asked for by name, each with its own verifier; `shadowed` are told, too, where a rule is in shadow."""
     rules = tuple(replace(rule, when=ByName(rule.name, rule.when)) for rule in plan.rules)
     verifier = plan.verifier
     if isinstance(verifier, VerifierOfRule):
         pairs = zip(rules, verifier.verifiers, strict=True)
         verifier = VerifierOfRule(tuple((rule.when, of_rule) for rule, (_, of_rule) in pairs))
-    return replace(plan, rules=rules, verifier=verifier)
+    new = tuple(one for one in shadowed if not any(one is known for known in plan.observers))
+    told = new if any(rule.shadow for rule in rules) else ()
+    return replace(plan, rules=rules, verifier=verifier, observers=(*plan.observers, *told))
 
 
 def understood(

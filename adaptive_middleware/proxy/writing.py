@@ -103,12 +103,13 @@ async def shown(watched: AsyncGenerator[Path | Outcome, None]) -> Path | Outcome
             return seen
 
 
-def head_of(first: Path | Outcome, rule: str) -> Headers:
-    """The headers of a stream that begins with `first`: those of the answer's own stream, and ours."""
+def head_of(first: Path | Outcome, rule: str | None) -> Headers:
+    """The headers of a stream that begins with `first`: those of the answer's own stream, and ours; no `rule`, none of ours."""
     if isinstance(first, Outcome):
-        return [*_own(_events(first.chosen.raw)), *told_in_headers(first)]
+        return [*_own(_events(first.chosen.raw)), *([] if rule is None else told_in_headers(first))]
     events = events_in(first.raw.reading.pieces) if isinstance(first.raw, Open) else _events(first.raw)
-    return [*_own(events), (b"x-adaptive-policy", rule.encode("ascii", errors="replace"))]
+    named = [] if rule is None else [(b"x-adaptive-policy", rule.encode("ascii", errors="replace"))]
+    return [*_own(events), *named]
 
 
 def _own(events: Sequence[Event]) -> Headers:

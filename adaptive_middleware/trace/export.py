@@ -84,12 +84,13 @@ def _grown(known: Problem | None, call: Kept, samples: tuple[RecordedSample, ...
 def _samples(call: Kept, report: dict[str, Any]) -> tuple[RecordedSample, ...]:
     rows = zip(report["candidates"], call.details["samples"], strict=True)
     judged = [
-        (_right(call, report, number), candidate, kept) for number, (candidate, kept) in enumerate(rows)
+        (known_right(call, report, number), candidate, kept) for number, (candidate, kept) in enumerate(rows)
     ]
     return tuple(_sample(right, candidate, kept) for right, candidate, kept in judged if right is not None)
 
 
-def _right(call: Kept, report: dict[str, Any], number: int) -> bool | None:
+def known_right(call: Kept, report: dict[str, Any], number: int) -> bool | None:
+    """Whether a sample of a call is right, as far as verdicts and feedback tell (see `recorded`)."""
     candidate, chosen = report["candidates"][number], report["chosen"]
     if candidate["verified"] is not None:
         return bool(candidate["verified"])

@@ -184,3 +184,14 @@ def test_a_ladder_is_shown_rung_by_rung(tmp_path: Path) -> None:
     )
     _, shown, _ = ran("check", str(tmp_path / "a.yaml"))
     assert "rungs low(at_least=0.5, parameters={}) / high(at_least=0.0, parameters={}, model=m)" in shown
+
+
+def test_a_policy_in_shadow_is_shown_as_one(tmp_path: Path) -> None:
+    text = (
+        "version: 1\nmode: shadow\npolicies: {default: {strategy: best-of-n, policy: {kind: fixed, n: 3}}}\n"
+    )
+    (tmp_path / "dark.yaml").write_text(text)
+    status, shown, _ = ran("check", str(tmp_path / "dark.yaml"))
+    assert (status, "mode shadow" in shown) == (0, True)
+    rule = json.loads(ran("check", str(tmp_path / "dark.yaml"), "--json")[1])["rules"][0]
+    assert rule["mode"] == "shadow"

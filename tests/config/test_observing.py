@@ -25,7 +25,7 @@ def test_the_observers_of_a_configuration_are_made_in_its_order_and_told() -> No
 
 def test_the_proxy_tells_them_too() -> None:
     Observations.told.clear()
-    named(load(NAMED).build()).run(Request("?"), ScriptedSampler(["4"]))
+    Middleware.of(named(load(NAMED).build())).run(Request("?"), ScriptedSampler(["4"]))
     assert [label for label, _ in Observations.told] == ["a", "b"]
 
 

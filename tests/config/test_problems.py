@@ -32,7 +32,7 @@ def test_the_error_of_the_manual_reads_as_the_manual_says(tmp_path: Path) -> Non
         load(tmp_path / "adaptive.yaml")
     assert str(caught.value) == (
         f"{tmp_path}/adaptive.yaml:7:5: unknown key 'max_sample' in policies.default; did you mean 'max_samples'? "
-        "Valid: 'when', 'budget', 'strategy', 'policy', 'max_samples', 'select', 'answer', 'score_question', 'verifier', 'verifier_decides', 'tools'"
+        "Valid: 'when', 'budget', 'mode', 'strategy', 'policy', 'max_samples', 'select', 'answer', 'score_question', 'verifier', 'verifier_decides', 'tools'"
     )
 
 

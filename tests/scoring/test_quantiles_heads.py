@@ -91,7 +91,8 @@ def test_without_peft_the_remedy_is_one_line(tmp_path: FilePath, monkeypatch: py
     network = open_model(tiny.qwen_prm(tmp_path)).network
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(
-        ConfigError, match=r"needs peft, which is not installed: pip install 'adaptive-middleware\[prm\]'(\n|$)"
+        ConfigError,
+        match=r"needs peft, which is not installed: pip install 'adaptive-middleware\[prm\]'(\n|$)",
     ):
         adapted(network, PARK)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from adaptive_middleware import Middleware, Request, best_of_n, fixed, optimal_stopping
 from adaptive_middleware.calibration.raw import uncalibrated
+from adaptive_middleware.ports import Verifier
 from adaptive_middleware.testing import ScriptedSampler, TableScorer, answer
 from adaptive_middleware.trace.settings import TraceSettings
 from adaptive_middleware.trace.sink import TraceSink
@@ -29,12 +30,14 @@ def calibrate(path: Path, scores: StepScores) -> Estimate:
 
 
 @contextmanager
-def kept(file: File, strategy: Any = None, **settings: Any) -> Iterator[tuple[Middleware, TraceSink]]:
+def kept(
+    file: File, strategy: Any = None, verifier: Verifier | None = None, **settings: Any
+) -> Iterator[tuple[Middleware, TraceSink]]:
     """A middleware that keeps its calls in `file`; all of them are written when the block ends."""
     sink = TraceSink(TraceSettings(file, **settings))
     chosen = strategy or best_of_n(optimal_stopping(0.9), calibrate=calibrate)
     try:
-        yield Middleware(chosen, scorer=TableScorer(judged), observers=[sink]), sink
+        yield Middleware(chosen, scorer=TableScorer(judged), verifier=verifier, observers=[sink]), sink
         sink.flush()
     finally:
         sink.close()

@@ -1,0 +1,171 @@
+"""The observer that tells OpenTelemetry of calls: a span for each, its samples and scores, and metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
+
+from adaptive_middleware.otel.names import (
+    CALL,
+    EVALUATION,
+    OWN,
+    SHADOW,
+    answered,
+    asked,
+    causes,
+    dimensions,
+    evaluations,
+    of_sample,
+    samples_of,
+)
+from adaptive_middleware.types import Outcome, Request
+
+_OPEN: ContextVar[tuple[Request, Span] | None] = ContextVar("adaptive_middleware_call", default=None)
+_NANO = 1_000_000_000
+
+
+class OpenTelemetry:
+    """Tells OpenTelemetry of calls, through the providers that the process has set (see docs/operations.md).
+
+    While a call is answered its span `adaptive_middleware.call` is the current one, so that spans of the
+    provider's SDK become its children; streamed calls get their span when they end. `samples` adds a span `chat MODEL` and the
+    `gen_ai.*` metrics for each sample: switch it off where the SDK is instrumented. `provider` is
+    `gen_ai.provider.name`. Texts are never told. The three `*_provider` default to the global ones.
+    """
+
+    def __init__(
+        self,
+        provider: str = "_OTHER",
+        *,
+        samples: bool = True,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+        logger_provider: _logs.LoggerProvider | None = None,
+    ) -> None:
+        self.provider, self.samples = provider, samples
+        self._tracer = trace.get_tracer(OWN, tracer_provider=tracer_provider)
+        self._logger = _logs.get_logger(OWN, logger_provider=logger_provider)
+        self._measure = Instruments(metrics.get_meter(OWN, meter_provider=meter_provider))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (self.provider, self.samples)
+
+    @contextmanager
+    def around(self, request: Request) -> Iterator[None]:
+        """The call's span, current while the call is answered; a call that raises is told as failed."""
+        began = time.perf_counter()
+        attributes = asked(request, self.provider)
+        with self._tracer.start_as_current_span(
+            CALL, attributes=attributes, record_exception=False, set_status_on_exception=False
+        ) as span:
+            token = _OPEN.set((request, span))
+            try:
+                yield
+            except BaseException as error:
+                kind = type(error).__name__
+                span.set_attribute("error.type", kind)
+                span.set_status(Status(StatusCode.ERROR, kind))
+                told = {**dimensions(request, "", self.provider), "error.type": kind}
+                self._measure.seconds.record(time.perf_counter() - began, told)
+                raise
+            finally:
+                _OPEN.reset(token)
+
+    def ended(self, request: Request, outcome: Outcome, seconds: float) -> None:
+        """Tell of a call that was answered."""
+        now = time.time_ns()
+        opened = _OPEN.get()
+        if opened is not None and opened[0] is request:
+            span = opened[1]
+            span.set_attributes(answered(outcome))
+            self._children(span, request, outcome, now, seconds)
+        else:
+            self._afterwards(request, outcome, now, seconds)
+        self._measure.add(request, outcome, seconds, self.provider, samples=self.samples)
+
+    def _afterwards(self, request: Request, outcome: Outcome, now: int, seconds: float) -> None:
+        """A span of its own for a call whose span was not open: a streamed one, or a decision in shadow."""
+        shadow = outcome.shadow is not None
+        attributes = {**asked(request, self.provider), **answered(outcome)}
+        began = now if shadow else now - int(seconds * _NANO)
+        span = self._tracer.start_span(SHADOW if shadow else CALL, attributes=attributes, start_time=began)
+        self._children(span, request, outcome, now, 0.0 if shadow else seconds)
+        span.end(now)
+
+    def _children(self, span: Span, request: Request, outcome: Outcome, now: int, seconds: float) -> None:
+        context = set_span_in_context(span)
+        for attributes in evaluations(outcome):
+            self._logger.emit(
+                timestamp=now, context=context, event_name=EVALUATION, attributes=dict(attributes)
+            )
+        if not self.samples:
+            return
+        name, common = f"chat {request.model or ''}".rstrip(), asked(request, self.provider)
+        drawn = [one.path for one in (*outcome.considered, *outcome.dropped)] + list(outcome.failed)
+        for path in drawn or [outcome.chosen]:
+            began = now - int(seconds * _NANO)
+            child = self._tracer.start_span(
+                name,
+                context,
+                SpanKind.CLIENT,
+                attributes={**common, **of_sample(path)},
+                start_time=began,
+            )
+            if path.error is not None:
+                child.set_status(Status(StatusCode.ERROR))
+            child.end(now)
+
+
+class Instruments:
+    """The metrics of calls."""
+
+    def __init__(self, meter: metrics.Meter) -> None:
+        self.seconds = meter.create_histogram(f"{OWN}.call.duration", "s", "Time from a call to its answer.")
+        self._samples = meter.create_histogram(f"{OWN}.call.samples", "{sample}", "Samples drawn for a call.")
+        self._p = meter.create_histogram(
+            f"{OWN}.call.probability", "1", "Probability that the returned answer is right."
+        )
+        self._degraded = meter.create_counter(
+            f"{OWN}.call.degraded", "{call}", "Calls that got less than asked for."
+        )
+        self._prm = meter.create_counter(
+            f"{OWN}.usage.prm_tokens", "{token}", "Tokens of the process reward model."
+        )
+        self._usd = meter.create_counter(f"{OWN}.usage.usd", "{USD}", "Cost, where a price is known.")
+        usage = "gen_ai.client.inference.usage"
+        self._input = meter.create_counter(f"{usage}.input_tokens", "{token}", "Input tokens.")
+        self._output = meter.create_counter(f"{usage}.output_tokens", "{token}", "Output tokens.")
+        self._cached = meter.create_counter(
+            f"{usage}.cache_read.input_tokens", "{token}", "Cached input tokens."
+        )
+
+    def add(
+        self, request: Request, outcome: Outcome, seconds: float, provider: str, *, samples: bool
+    ) -> None:
+        """Measure a call that was answered."""
+        told: dict[str, Any] = dimensions(request, outcome.rule, provider)
+        usage = outcome.usage
+        self.seconds.record(seconds, told)
+        self._samples.record(max(samples_of(outcome), 1), told)
+        if outcome.choice is not None and outcome.choice.probability is not None:
+            self._p.record(outcome.choice.probability, told)
+        for cause in causes(outcome):
+            self._degraded.add(1, {**told, "error.type": cause})
+        self._prm.add(usage.prm_tokens, told)
+        if usage.usd is not None and usage.usd > 0:
+            self._usd.add(usage.usd, told)
+        if samples:
+            self._input.add(usage.prompt_tokens, told)
+            self._output.add(usage.completion_tokens, told)
+            self._cached.add(usage.cached_tokens, told)
+
+
+def _again(provider: str, samples: bool) -> OpenTelemetry:
+    """A pickled observer, made again with the providers of the process that reads it."""
+    return OpenTelemetry(provider, samples=samples)
