@@ -72,5 +72,5 @@ def added(chunks: list[AIMessageChunk]) -> AIMessageChunk:
 
 
 def waited(middleware: Middleware) -> None:
-    assert middleware._shadowing is not None
-    middleware._shadowing.wait()
+    assert middleware._now.shadowing is not None
+    middleware._now.shadowing.wait()

@@ -28,6 +28,6 @@ async def test_what_the_caller_gets_is_what_the_wrapped_model_gives() -> None:
     assert wrapped.complete("2 + 2 =") == bare.complete("2 + 2 =")
     *pieces, last = [one.delta for one in wrapped.stream_chat(MESSAGES)]
     assert (pieces, last) == ([one.delta for one in bare.stream_chat(MESSAGES)], "")
-    assert middleware._shadowing is not None
-    middleware._shadowing.wait()
+    assert middleware._now.shadowing is not None
+    middleware._now.shadowing.wait()
     assert told.shadows == [3] * 4
