@@ -173,7 +173,7 @@ def test_a_window_without_room_for_the_prompts_own_words_degrades_the_call_to_vo
     middleware = Middleware(best_of_n(fixed(3)), scorer=tiny)
     outcome = middleware.run(Request("q"), ScriptedSampler(["4", "5", "4"]))
     assert outcome.chosen.text == "4"
-    assert any("ScorerError" in cause for cause in outcome.degraded)
+    assert any("Unscorable" in cause for cause in outcome.degraded)
 
 
 # denial of wallet: text that makes every p look tiny
