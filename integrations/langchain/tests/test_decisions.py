@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("langchain_core.decisions", reason="decision models need langchain-core 1.8 or later")
+pytest.importorskip("torch", reason="the scorers need torch: make test-decisions")
 
 from langchain_core.decisions import Box, Choice, ClassifierRequest, Noul, NoulCriteria, Question, Score
 from langchain_core.messages import AIMessage, HumanMessage
