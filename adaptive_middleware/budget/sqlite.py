@@ -14,6 +14,7 @@ from adaptive_middleware.budget.owners import died, machine, owner
 from adaptive_middleware.budget.store import Ask, Balance, Grant, Settlement, affordable
 from adaptive_middleware.errors import BudgetUnavailable
 
+_AGAIN = 0.005
 VERSION = 1
 HEALED_KEPT = 86_400.0
 """For how many seconds a late settlement of a healed hold still counts."""
@@ -142,15 +143,15 @@ class SqliteStore:
     def _connection(self) -> sqlite3.Connection:
         if self._opened is None or self._opened[0] != os.getpid():
             db = sqlite3.connect(self.path, self.busy, isolation_level=None, check_same_thread=False)
-            _prepare(db, self.path, self._clock())
+            _prepare(db, self.path, self._clock(), self.busy)
             self._opened = (os.getpid(), db)
         return self._opened[1]
 
 
-def _prepare(db: sqlite3.Connection, path: str | PathLike[str], now: float) -> None:
+def _prepare(db: sqlite3.Connection, path: str | PathLike[str], now: float, busy: float) -> None:
     """Make the tables of a new file, refuse those of a newer version, forget what is long past."""
     try:
-        db.execute("PRAGMA journal_mode=WAL")
+        _write_ahead(db, time.monotonic() + busy)
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("BEGIN IMMEDIATE")
         _migrate(db, path)
@@ -160,6 +161,19 @@ def _prepare(db: sqlite3.Connection, path: str | PathLike[str], now: float) -> N
     except BaseException:
         db.close()
         raise
+
+
+def _write_ahead(db: sqlite3.Connection, ends: float) -> None:
+    """Turn the write-ahead log on; two processes that do so to a new file at once are refused without a wait of SQLite's own."""
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= ends:
+                raise
+            time.sleep(_AGAIN)
+        else:
+            return
 
 
 def _migrate(db: sqlite3.Connection, path: str | PathLike[str]) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,19 @@ def test_a_locked_file_is_waited_for_and_then_named(tmp_path: Path) -> None:
     other.close()
     assert store.reserve(ask("h")).holds == ("h",)
     store.close()
+
+
+def test_a_new_file_that_another_process_is_opening_is_waited_for(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "b.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(0.2, other.execute, ["COMMIT"])
+    release.start()
+    store = SqliteStore(tmp_path / "b.db")
+    store.reserve(ask("h"))
+    assert numbers(store) == [(0, 10)]
+    store.close()
+    release.join()
+    other.close()
 
 
 def test_a_full_disk_refuses_calls_and_what_was_counted_stays(tmp_path: Path) -> None:
