@@ -13,8 +13,8 @@ from os import PathLike
 from adaptive_middleware.budget.owners import died, machine, owner
 from adaptive_middleware.budget.store import Ask, Balance, Grant, Settlement, affordable
 from adaptive_middleware.errors import BudgetUnavailable
+from adaptive_middleware.write_ahead import write_ahead
 
-_AGAIN = 0.005
 VERSION = 1
 HEALED_KEPT = 86_400.0
 """For how many seconds a late settlement of a healed hold still counts."""
@@ -151,7 +151,7 @@ class SqliteStore:
 def _prepare(db: sqlite3.Connection, path: str | PathLike[str], now: float, busy: float) -> None:
     """Make the tables of a new file, refuse those of a newer version, forget what is long past."""
     try:
-        _write_ahead(db, time.monotonic() + busy)
+        write_ahead(db, busy)
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("BEGIN IMMEDIATE")
         _migrate(db, path)
@@ -161,19 +161,6 @@ def _prepare(db: sqlite3.Connection, path: str | PathLike[str], now: float, busy
     except BaseException:
         db.close()
         raise
-
-
-def _write_ahead(db: sqlite3.Connection, ends: float) -> None:
-    """Turn the write-ahead log on; two processes that do so to a new file at once are refused without a wait of SQLite's own."""
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() >= ends:
-                raise
-            time.sleep(_AGAIN)
-        else:
-            return
 
 
 def _migrate(db: sqlite3.Connection, path: str | PathLike[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path as File
 from urllib.parse import quote
 
 from adaptive_middleware.errors import TraceError
+from adaptive_middleware.write_ahead import write_ahead
 
 STEPS = (
     """
@@ -32,6 +33,10 @@ VERSION = len(STEPS)
 BUSY_SECONDS = 5.0
 _MARK = 0x414D5754
 """`PRAGMA application_id` of a store: the letters AMWT."""
+_WHAT = """
+    SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master)
+    FROM pragma_user_version, pragma_application_id
+"""
 
 
 def open_to_write(file: File) -> sqlite3.Connection:
@@ -102,7 +107,7 @@ def _prepare(connection: sqlite3.Connection, file: File) -> None:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     else:
         _copied(connection, file.with_name(f"{file.name}.v{found}.bak"))
-    connection.execute("PRAGMA journal_mode = WAL")
+    write_ahead(connection, BUSY_SECONDS)
     connection.execute("BEGIN IMMEDIATE")
     try:
         _migrate(connection, _version(connection, file))
@@ -123,9 +128,8 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
 
 def _version(connection: sqlite3.Connection, file: File) -> int:
     """The version of the store, 0 for an empty file."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (mark,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # One statement, so that a store which another process is just making is seen before that or after it, never halfway.
+    version, mark, tables = connection.execute(_WHAT).fetchone()
     if mark != _MARK and tables:
         message = f"{file}: a SQLite database, but not a trace store; choose another file"
         raise TraceError(message)

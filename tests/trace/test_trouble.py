@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -285,6 +286,7 @@ def test_a_full_disk_costs_traces_and_not_calls_and_the_store_stays_whole(tmp_pa
 
 KILLED = """
 import sys
+import threading
 from pathlib import Path
 from adaptive_middleware import Middleware
 from adaptive_middleware.testing import ScriptedSampler
@@ -407,3 +409,37 @@ def test_a_process_that_cannot_write_in_time_ends_all_the_same(
         sink.close()
         assert time.monotonic() - began < 0.9
         other.execute("COMMIT")
+
+
+@pytest.mark.parametrize("statement", [1, 2, 3, 4])
+def test_a_store_that_another_process_makes_meanwhile_is_seen_before_that_or_after_it(
+    tmp_path: File, monkeypatch: pytest.MonkeyPatch, statement: int
+) -> None:
+    file, begun = tmp_path / "t.db", list[str]()
+    connect = sqlite3.connect
+
+    def other_process(text: str) -> None:
+        begun.append(text)
+        if len(begun) == statement:
+            monkeypatch.setattr(sqlite3, "connect", connect)
+            schema.open_to_write(file).close()
+
+    def watched(*args: Any, **keys: Any) -> sqlite3.Connection:
+        connection = connect(*args, **keys)
+        connection.set_trace_callback(other_process)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", watched)
+    with closing(schema.open_to_write(file)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+
+
+def test_a_new_store_that_another_process_is_opening_is_waited_for(tmp_path: File) -> None:
+    file = tmp_path / "t.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(0.2, other.execute, ["COMMIT"])
+    release.start()
+    schema.open_to_write(file).close()
+    release.join()
+    other.close()
