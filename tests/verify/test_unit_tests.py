@@ -235,30 +235,3 @@ def test_a_stub_is_a_session_that_tells_one_thing() -> None:
     one.send(b"l1;s4;call")
     assert (one.receive(1), one.alive(), one.finish(b"", 1)) == (b"VN", True, Ended("ended"))
     one.close()
-
-
-def test_sandboxes_that_wait_are_used_once_and_replaced() -> None:
-    with warm(unsafe(), LIMITS, 1) as ready:
-        assert ready.name == "none"
-        first = ready.open(LIMITS)
-        second, other = ready.open(LIMITS), ready.open(Limits(seconds=2))
-        first.close()
-        first.close()
-        second.close()
-        other.close()
-        ready._starter.submit(int).result()
-        third = ready.open(LIMITS)
-        assert third.alive()
-        assert third.ask(b"l2;s4;loads0;", 5) == b"VN"
-        assert third.finish(b"l3;s7;programs0;b0;", 5).how == "ended"
-    third.close()
-    with warm(Broken(0), LIMITS, 1) as none, pytest.raises(SandboxError):
-        none.open(LIMITS)
-
-
-def test_what_died_while_it_waited_is_not_used() -> None:
-    with warm(unsafe(), LIMITS, 1) as ready:
-        ready._waiting[0].close()
-        session = ready.open(LIMITS)
-        assert session.alive()
-        session.close()

@@ -71,7 +71,7 @@ def boot(interpreter: str) -> bytes:
     """The guest and what it imports, as one script behind its length of 8 digits; compiled, where that can be read."""
     here, ours = Path(__file__).parent, _magic(interpreter) == MAGIC_NUMBER.hex()
     parts = ["import sys"]
-    for name in ("codec", "checker", "guest"):
+    for name in ("codec", "checker", "replies", "guest"):
         source = (here / f"{name}.py").read_text("utf-8")
         compiled = (
             f"marshal.loads({marshal.dumps(compile(source, name + '.py', 'exec', dont_inherit=True))!r})"

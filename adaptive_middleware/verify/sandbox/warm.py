@@ -17,13 +17,15 @@ from adaptive_middleware.verify.sandbox.limits import Ended, Limits, Sandbox, Se
 class warm:  # noqa: N801 - tiers read as words
     """The `Sandbox` port over `inner`: `size` sandboxes with `limits` wait, each is used once, and each used one is replaced.
 
-    One thread starts them, each when the one that it replaces is closed: a start would slow down what runs. Other limits than these are served by `inner` directly, and so is who comes when none waits.
-    Use it as a context, or `close` it: what waits is a process.
+    One thread starts them, each when the one that it replaces has ended: a start would slow down what runs. Another ends the
+    used ones, at once and in their order: who has a verdict does not wait for that. Other limits than these are served by
+    `inner` directly, and so is who comes when none waits. Use it as a context, or `close` it: what waits is a process.
     """
 
     def __init__(self, inner: Sandbox, limits: Limits, size: int = 4) -> None:
         self._inner, self._limits, self._waiting = inner, limits, deque[Session]()
-        self._starter = ThreadPoolExecutor(1, thread_name_prefix="adaptive-sandbox")
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="adaptive-sandbox-start")
+        self._ender = ThreadPoolExecutor(1, thread_name_prefix="adaptive-sandbox-end")
         started = [self._starter.submit(self._start) for _ in range(size)]
         for one in started:
             one.result()
@@ -37,14 +39,15 @@ class warm:  # noqa: N801 - tiers read as words
         """See `Sandbox`."""
         while limits == self._limits and self._waiting:
             with suppress(IndexError):  # another thread was faster
-                lent = Lent(self._waiting.popleft(), self._replace)
+                lent = Lent(self._waiting.popleft(), self._used)
                 if lent.alive():
                     return lent
                 lent.close()
         return self._inner.open(limits)
 
     def close(self) -> None:
-        """End what waits."""
+        """End what waits; what was used has ended by then, too."""
+        self._ender.shutdown()
         self._starter.shutdown(cancel_futures=True)
         while self._waiting:
             self._waiting.pop().close()
@@ -57,7 +60,14 @@ class warm:  # noqa: N801 - tiers read as words
     ) -> None:
         self.close()
 
-    def _replace(self) -> None:
+    def _used(self, session: Session) -> None:
+        try:
+            self._ender.submit(self._replace, session)
+        except RuntimeError:  # closed meanwhile
+            session.close()
+
+    def _replace(self, session: Session) -> None:
+        session.close()
         with suppress(RuntimeError):  # closed meanwhile
             self._starter.submit(self._start)
 
@@ -69,10 +79,10 @@ class warm:  # noqa: N801 - tiers read as words
 
 @dataclass(slots=True)
 class Lent:
-    """A `Session` that says when it is closed."""
+    """A `Session` that is handed on, once, when it is closed."""
 
     session: Session
-    closed: Callable[[], None]
+    closed: Callable[[Session], None]
 
     def send(self, request: bytes) -> None:
         """See `Session`."""
@@ -91,15 +101,14 @@ class Lent:
         return self.session.finish(request, seconds)
 
     def alive(self) -> bool:
-        """See `Session`."""
-        return self.session.alive()
+        """See `Session`; not once it was handed on, though it may not have ended yet."""
+        return self.closed is not _nothing and self.session.alive()
 
     def close(self) -> None:
-        """See `Session`; said once."""
-        self.session.close()
-        said, self.closed = self.closed, _nothing
-        said()
+        """See `Session`."""
+        closed, self.closed = self.closed, _nothing
+        closed(self.session)
 
 
-def _nothing() -> None:
+def _nothing(_: Session) -> None:
     pass
