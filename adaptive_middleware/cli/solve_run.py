@@ -20,6 +20,7 @@ from adaptive_middleware.sampling.openai_stream import OpenAIStream
 from adaptive_middleware.sampling.streams import StepStreamer
 from adaptive_middleware.solving.run import Asked, Work, solve, write
 from adaptive_middleware.solving.tasks import Task, fingerprint, read_tasks
+from adaptive_middleware.verify.lasting import Lasting
 from adaptive_middleware.verify.sandbox.choose import sandbox
 from adaptive_middleware.verify.unit_tests import unit_tests
 
@@ -46,15 +47,21 @@ def run(ordered: Ordered) -> dict[str, Any]:
     config = load(ordered.config)
     place = _endpoint(config, ordered)
     where = sandbox(ordered.tier, no_sandbox=ordered.no_sandbox)
-    checks = {task.id: unit_tests(task.asserts, ordered.seconds, where=where) for task in tasks}
     asked = Asked(
         place.model,
         OpenAISampler(place),
         lambda boundary: StepStreamer(OpenAIStream(place), boundary=boundary),
     )
     identity = _identity(ordered, tasks, place)
-    with Journal(ordered.out, identity, resume=ordered.resume) as journal, Watcher(len(tasks)) as watcher:
+    with (
+        Journal(ordered.out, identity, resume=ordered.resume) as journal,
+        Watcher(len(tasks)) as watcher,
+        Lasting(ordered.concurrency) as lasting,
+    ):
         watcher.begin(journal)
+        checks = {
+            task.id: unit_tests(task.asserts, ordered.seconds, where=where, lasting=lasting) for task in tasks
+        }
         work = Work(config, asked, checks, _program, ordered.concurrency, watcher.tell)
         report = solve(tasks, work, journal)
         write(ordered.out, tasks, journal.units, report)

@@ -7,6 +7,7 @@ import pytest
 
 from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.types import Path, Request, Verdict
+from adaptive_middleware.verify import lasting as lasting_module
 from adaptive_middleware.verify import unit_tests as module
 from adaptive_middleware.verify.judge import Asserts, Judge, shown
 from adaptive_middleware.verify.sandbox.bwrap import bwrap
@@ -200,7 +201,7 @@ def test_without_any_sandbox_nothing_is_run_and_every_verdict_says_so(
     def none() -> Sandbox:
         raise SandboxError("no sandbox works here: apt install bubblewrap")
 
-    monkeypatch.setattr(module, "sandbox", none)
+    monkeypatch.setattr(lasting_module, "sandbox", none)
     found = unit_tests(TESTS).verify(Request("?"), [Path((RIGHT,))] * 2)
     assert found == [Verdict(None, "no sandbox works here: apt install bubblewrap", "unverified")] * 2
 

@@ -15,18 +15,20 @@ from adaptive_middleware.verify.sandbox.limits import Ended, Limits, Sandbox, Se
 
 
 class warm:  # noqa: N801 - tiers read as words
-    """The `Sandbox` port over `inner`: `size` sandboxes with `limits` wait, each is used once, and each used one is replaced.
+    """The `Sandbox` port over `inner`: at most `size` sandboxes with `limits` wait, each is used once and then replaced.
 
-    One thread starts them, each when the one that it replaces has ended: a start would slow down what runs. Another ends the
-    used ones, at once and in their order: who has a verdict does not wait for that. Other limits than these are served by
-    `inner` directly, and so is who comes when none waits. Use it as a context, or `close` it: what waits is a process.
+    All of them wait from the beginning, or, not `at_once`, as many as were used side by side. One thread starts them, each
+    when another has ended: a start would slow down what runs. It also starts those for other limits, and for who comes when
+    none waits. A second thread ends the used ones, at once and in their order: who has a verdict does not wait for that.
+    Use it as a context, or `close` it when nobody asks it for anything any more: what waits is a process.
     """
 
-    def __init__(self, inner: Sandbox, limits: Limits, size: int = 4) -> None:
-        self._inner, self._limits, self._waiting = inner, limits, deque[Session]()
+    def __init__(self, inner: Sandbox, limits: Limits, size: int = 4, *, at_once: bool = True) -> None:
+        self._inner, self._limits, self._size = inner, limits, size
+        self._waiting, self._closed = deque[Session](), False
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="adaptive-sandbox-start")
         self._ender = ThreadPoolExecutor(1, thread_name_prefix="adaptive-sandbox-end")
-        started = [self._starter.submit(self._start) for _ in range(size)]
+        started = [self._starter.submit(self._start) for _ in range(size if at_once else 0)]
         for one in started:
             one.result()
 
@@ -36,21 +38,28 @@ class warm:  # noqa: N801 - tiers read as words
         return self._inner.name
 
     def open(self, limits: Limits) -> Session:
-        """See `Sandbox`."""
+        """See `Sandbox`. Whoever starts it, it does not end with the thread that asked for it."""
         while limits == self._limits and self._waiting:
             with suppress(IndexError):  # another thread was faster
                 lent = Lent(self._waiting.popleft(), self._used)
                 if lent.alive():
                     return lent
                 lent.close()
-        return self._inner.open(limits)
+        if self._closed:
+            return self._inner.open(limits)
+        return Lent(self._starter.submit(self._inner.open, limits).result(), self._used)
 
-    def close(self) -> None:
-        """End what waits; what was used has ended by then, too."""
-        self._ender.shutdown()
-        self._starter.shutdown(cancel_futures=True)
+    def close(self, *, wait: bool = True) -> None:
+        """End what waits; what was used has ended by then too, or, without `wait`, is about to."""
+        self._closed = True
+        self._ender.shutdown(wait)
+        self._starter.shutdown(wait, cancel_futures=True)
+        self._drain()
+
+    def _drain(self) -> None:
         while self._waiting:
-            self._waiting.pop().close()
+            with suppress(IndexError):  # the starter was faster
+                self._waiting.pop().close()
 
     def __enter__(self) -> Self:
         return self
@@ -61,10 +70,10 @@ class warm:  # noqa: N801 - tiers read as words
         self.close()
 
     def _used(self, session: Session) -> None:
-        try:
-            self._ender.submit(self._replace, session)
-        except RuntimeError:  # closed meanwhile
+        if self._closed:
             session.close()
+        else:
+            self._ender.submit(self._replace, session)
 
     def _replace(self, session: Session) -> None:
         session.close()
@@ -73,8 +82,11 @@ class warm:  # noqa: N801 - tiers read as words
 
     def _start(self) -> None:
         """One more that waits; where it cannot be started, `open` says so."""
-        with suppress(SandboxError):
-            self._waiting.append(self._inner.open(self._limits))
+        if len(self._waiting) < self._size:
+            with suppress(SandboxError):
+                self._waiting.append(self._inner.open(self._limits))
+        if self._closed:
+            self._drain()
 
 
 @dataclass(slots=True)
