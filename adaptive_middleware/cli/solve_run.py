@@ -39,6 +39,7 @@ class Ordered:
     tier: str
     no_sandbox: bool
     resume: bool
+    runs: int = 1
 
 
 def run(ordered: Ordered) -> dict[str, Any]:
@@ -60,7 +61,10 @@ def run(ordered: Ordered) -> dict[str, Any]:
     ):
         watcher.begin(journal)
         checks = {
-            task.id: unit_tests(task.asserts, ordered.seconds, where=where, lasting=lasting) for task in tasks
+            task.id: unit_tests(
+                task.asserts, ordered.seconds, runs=ordered.runs, where=where, lasting=lasting
+            )
+            for task in tasks
         }
         work = Work(config, asked, checks, _program, ordered.concurrency, watcher.tell)
         report = solve(tasks, work, journal)

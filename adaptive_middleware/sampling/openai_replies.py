@@ -42,7 +42,7 @@ def asked(place: Endpoint, patience: Patience, extra: Mapping[str, Any], request
     left = max(Deadline(request.deadline).left(), 0.001)
     waits = httpx2.Timeout(min(patience.first, left), connect=min(patience.connect, left))
     counted = {"stream": True, "stream_options": {"include_usage": True}}
-    body = {**place.settings, "messages": messages_of(request), **counted, **extra}
+    body = {**place.settings, **request.parameters, "messages": messages_of(request), **counted, **extra}
     headers = {**place.headers, "accept": "text/event-stream", "accept-encoding": "identity"}
     return {"json": body, "headers": headers, "timeout": waits}
 

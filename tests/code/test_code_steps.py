@@ -186,7 +186,9 @@ def test_other_languages_are_cut_at_blank_lines_in_fences_bare_and_while_they_st
         ("import fs from 'fs';", False), ("import java.util.List;", False), ('import "fmt"', False), ("package main", False),
     ],
 )  # fmt: skip
-def test_the_first_line_of_a_text_without_fences_tells_python_from_other_languages(line: str, python: bool) -> None:
+def test_the_first_line_of_a_text_without_fences_tells_python_from_other_languages(
+    line: str, python: bool
+) -> None:
     assert is_code(line) is python
 
 
