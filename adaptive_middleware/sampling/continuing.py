@@ -18,6 +18,7 @@ from adaptive_middleware.sampling.endpoint import (
     TooManyChoices,
     busy,
     messages_of,
+    parameters_of,
     seconds,
     too_many,
 )
@@ -68,7 +69,7 @@ class Continuing:
             raise NotContinuing(message)
         body = {
             **place.settings,
-            **request.parameters,
+            **parameters_of(request),
             "n": n,
             "stop": [self.separator],
             "max_tokens": self.step_tokens,

@@ -22,6 +22,7 @@ from adaptive_middleware.sampling.endpoint import (
     busy,
     gave_up,
     messages_of,
+    parameters_of,
     seconds,
     too_many,
 )
@@ -82,7 +83,7 @@ class OpenAISampler:
     def _body(self, request: Request, prefix: str, n: int, seed: int | None) -> dict[str, Any]:
         place = self.endpoint
         messages = messages_of(request)
-        body = {**place.settings, **request.parameters, "messages": messages, "n": n}
+        body = {**place.settings, **parameters_of(request), "messages": messages, "n": n}
         body |= {} if seed is None else {"seed": seed & 0x7FFFFFFF}
         if not prefix:
             return body
