@@ -33,7 +33,12 @@ class RedisLook:
             known = sorted(key.decode() for key in self.client.smembers(f"{self.prefix}:accounts"))
             keys = [key for key in known if wanted(key)]
             calls = list(self._reserved())
-            return Look(self._balances(keys[:ACCOUNTS]), max(len(keys) - ACCOUNTS, 0), tuple(calls[:CALLS]), len(calls))
+            return Look(
+                self._balances(keys[:ACCOUNTS]),
+                max(len(keys) - ACCOUNTS, 0),
+                tuple(calls[:CALLS]),
+                len(calls),
+            )
         except RedisError as error:
             raise unavailable(error) from error
 
@@ -53,7 +58,11 @@ class RedisLook:
         asked = self.client.pipeline(transaction=False)
         for name in leases:
             asked.hgetall(f"{self.prefix}:hold:{name.decode()}")
-        found = [(name.decode(), (leases[name], of)) for name, of in zip(leases, asked.execute(), strict=True) if of]
+        found = [
+            (name.decode(), (leases[name], of))
+            for name, of in zip(leases, asked.execute(), strict=True)
+            if of
+        ]
         for call, holds in gathered(found).items():
             ends = min(lease for lease, _ in holds) - seconds - fraction / 1e6
             yield Reserved(call, len(holds), summed(line for _, of in holds for line in _lines(of)), ends)
