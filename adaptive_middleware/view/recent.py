@@ -108,7 +108,7 @@ def _reports(rows: sqlite3.Cursor) -> Iterator[_Report]:
     for name, at, details in rows:
         try:
             said = json.loads(details)["report"]
-        except (ValueError, RecursionError, KeyError):
+        except (ValueError, RecursionError, KeyError, TypeError):
             continue  # `explain` says so when it is asked for this call
         yield _Report(name, at, said or {})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
 from urllib.parse import unquote
 
 from adaptive_middleware.budget.caps import Cap

@@ -93,7 +93,9 @@ def test_a_look_neither_waits_for_a_writer_nor_keeps_one_waiting(sqlite_store: S
     with closing(sqlite3.connect(sqlite_store.path, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("UPDATE accounts SET settled = 99")
-        thread = threading.Thread(target=lambda: found.append(SqliteLook(Path(sqlite_store.path)).look(every)))
+        thread = threading.Thread(
+            target=lambda: found.append(SqliteLook(Path(sqlite_store.path)).look(every))
+        )
         thread.start()
         thread.join(20)
         writer.execute("COMMIT")
@@ -141,7 +143,9 @@ def test_a_newer_file_and_a_damaged_one_are_refused_by_name(tmp_path: Path) -> N
             SqliteLook(tmp_path / f"{name}.db").look(every)
 
 
-def test_accounts_that_redis_has_forgotten_and_holds_just_settled_are_left_out(redis_store: RedisStore) -> None:
+def test_accounts_that_redis_has_forgotten_and_holds_just_settled_are_left_out(
+    redis_store: RedisStore,
+) -> None:
     redis_store.reserve(ask("one.0", lines=(line("a"), line("b"))))
     prefix = redis_store._prefix
     redis_store._client.delete(f"{prefix}:account:a", f"{prefix}:hold:one.0")
