@@ -425,7 +425,7 @@ def test_a_store_that_another_process_makes_meanwhile_is_seen_before_that_or_aft
             schema.open_to_write(file).close()
 
     def watched(*args: Any, **keys: Any) -> sqlite3.Connection:
-        connection = connect(*args, **keys)
+        connection: sqlite3.Connection = connect(*args, **keys)
         connection.set_trace_callback(other_process)
         return connection
 
