@@ -58,7 +58,7 @@ class Shield:
         self._succeeded()
 
     def _succeeded(self) -> None:
-        if self._last:
+        if self.breaker.state != "closed":
             LOG.warning("the process reward model answers again")
         self._last = ""
         self.breaker.succeeded()
