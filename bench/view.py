@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path as File
 from urllib.parse import urlencode
@@ -23,10 +24,21 @@ from urllib.parse import urlencode
 from playwright.sync_api import Browser, sync_playwright
 
 from adaptive_middleware.trace.reading import one
+from adaptive_middleware.view.figures import figures
+from adaptive_middleware.view.overview import overview
+from adaptive_middleware.view.spend import UNSEEN, spend
 from bench.view_store import large_store
 
 CHROMIUM, ROUNDS = "/usr/bin/chromium", 9
-_PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+PATHS = {
+    "overview": "",
+    "filtered": f"?{urlencode({'rule': 'code', 'correct': 'wrong'})}",
+    "searched": f"?{urlencode({'q': 'worked out'})}",
+}
+_PAINTED = """new Promise((done) => new PerformanceObserver((seen) => {
+  const paint = seen.getEntriesByName("first-contentful-paint")[0];
+  if (paint) done(paint.startTime);
+}).observe({type: "paint", buffered: true}))"""
 _ANSWERED = "() => performance.getEntriesByType('navigation')[0].responseEnd"
 _COMMAND = "import sys; from adaptive_middleware.cli import main; main()"
 
@@ -51,7 +63,6 @@ def painted(browser: Browser, url: str) -> tuple[float, float]:
     try:
         page = context.new_page()
         page.goto(url)
-        page.wait_for_function(_PAINTED)
         return float(page.evaluate(_PAINTED)), float(page.evaluate(_ANSWERED))
     finally:
         context.close()
@@ -66,28 +77,30 @@ def measured(store: File, chromium: str) -> dict[str, object]:
         started = time.perf_counter() - began
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         painted(browser, "data:text/html,<p>warm</p>")
-        first = painted(browser, url)
-        addresses = {
-            "overview": url,
-            "filtered": f"{url}?{urlencode({'rule': 'code', 'correct': 'wrong'})}",
-            "searched": f"{url}?{urlencode({'q': 'worked out'})}",
-            "call": f"{url}calls/{call}",
-        }
-        found = {name: [painted(browser, each) for _ in range(ROUNDS)] for name, each in addresses.items()}
+        found = {"first": [painted(browser, url)]}
+        for name, path in {**PATHS, "call": f"calls/{call}"}.items():
+            found[name] = [painted(browser, url + path) for _ in range(ROUNDS)]
         version = browser.version
         browser.close()
-    paints = {name: [paint for paint, _ in each] for name, each in found.items()}
+    worst = max(paint for each in found.values() for paint, _ in each)
     return {
+        **_bytes(store),
         "chromium": version,
         "started_ms": round(started * 1e3),
-        "first_paint_ms": {
-            "first": round(first[0]),
-            **{name: round(statistics.median(each)) for name, each in paints.items()},
-            "worst": round(max(max(each) for each in paints.values())),
-        },
-        "answered_ms": {"first": round(first[1])}
-        | {name: round(statistics.median(end for _, end in each)) for name, each in found.items()},
+        "first_paint_ms": {**_medians(found, 0), "worst": round(worst)},
+        "answered_ms": _medians(found, 1),
     }
+
+
+def _medians(found: Mapping[str, Sequence[tuple[float, float]]], at: int) -> dict[str, int]:
+    return {name: round(statistics.median(pair[at] for pair in each)) for name, each in found.items()}
+
+
+def _bytes(store: File) -> dict[str, float]:
+    """Kilobytes of the page of all calls, and of the pictures in it."""
+    page = overview(figures(store), str(store), spend(UNSEEN))
+    pictures = sum(map(len, re.findall("<svg.*?</svg>", page)))
+    return {"page_kb": round(len(page.encode()) / 1e3, 1), "svg_kb": round(pictures / 1e3, 1)}
 
 
 def _forgotten(file: File) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,14 @@ NOON = 1_795_694_400.0
 class Seen:
     """A store that has counted `accounts`; or one that is away."""
 
-    def __init__(self, *reserved: Reserved, problem: str | None = None, **accounts: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        *reserved: Reserved,
+        accounts: Mapping[str, tuple[int, int]] | None = None,
+        problem: str | None = None,
+    ) -> None:
         self.reserved, self.problem = reserved, problem
-        self.accounts = {key: Balance(*pair) for key, pair in accounts.items()}
+        self.accounts = {key: Balance(*pair) for key, pair in (accounts or {}).items()}
 
     def look(self, wanted: Wanted) -> Look:
         if self.problem is not None:
@@ -55,7 +61,7 @@ def test_only_windows_that_have_not_ended_count() -> None:
         "tokens:all=:run=job": (50, 10),
         "usd:all=:day=2026-11-26": (1, 1),
     }
-    found = spend(Budgets(caps, Seen(**accounts), "x"), NOON)
+    found = spend(Budgets(caps, Seen(accounts=accounts), "x"), NOON)
     assert [[(room.period, room.settled, room.held) for room in rooms] for _, rooms, _ in found.rooms] == [
         [("2026-11-26", 10, 5)],
         [("2026-11", 700, 0)],
@@ -72,7 +78,7 @@ def test_names_are_shown_as_they_were_given_and_stay_texts() -> None:
         "usd:tenant=a%2Fb%3Cscript%3E:day=2026-11-26": (1_500_000, 250_000),
         "usd:tenant=?:day=2026-11-26": (0, 0),
     }
-    page = said(Budgets((Cap("usd", 2_000_000, "tenant"),), Seen(**accounts), "x"))
+    page = said(Budgets((Cap("usd", 2_000_000, "tenant"),), Seen(accounts=accounts), "x"))
     assert "a/b&lt;script&gt;, 2026-11-26" in page
     assert "$1.50 spent, $0.25 reserved, $0.25 left (88%)" in page
     assert "no name" in page
@@ -80,7 +86,7 @@ def test_names_are_shown_as_they_were_given_and_stay_texts() -> None:
 
 def test_the_fullest_accounts_of_many_are_shown_and_the_others_counted() -> None:
     accounts = {f"tokens:tenant=t{n:02}:day=2026-11-26": (n, 0) for n in range(SHOWN + 3)}
-    page = said(Budgets((Cap("tokens", 100, "tenant"),), Seen(**accounts), "x"))
+    page = said(Budgets((Cap("tokens", 100, "tenant"),), Seen(accounts=accounts), "x"))
     assert f"t{SHOWN + 2:02}" in page
     assert "t02" not in page
     assert "And 3 more." in page
@@ -191,8 +197,9 @@ def test_marks_change_when_there_is_something_new_to_show() -> None:
     caps = (Cap("tokens", 9),)
     day = {"tokens:all=:day=2026-11-26": (1, 0)}
     same = [
-        spend(Budgets(caps, Seen(Reserved("c", 1, {}, left), **day), "x"), NOON).marks for left in (9.0, 8.0)
+        spend(Budgets(caps, Seen(Reserved("c", 1, {}, left), accounts=day), "x"), NOON).marks
+        for left in (9.0, 8.0)
     ]
     assert same[0] == same[1]
-    assert same[0] != spend(Budgets(caps, Seen(**day), "x"), NOON).marks
+    assert same[0] != spend(Budgets(caps, Seen(accounts=day), "x"), NOON).marks
     assert same[0] != spend(Budgets(caps, Seen(problem="away"), "x"), NOON).marks
