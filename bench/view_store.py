@@ -51,22 +51,28 @@ def _copies(row: dict[str, object], calls: int, now: float, days: float) -> Iter
         down = number % 50 == 0
         report["report"]["id"] = name
         report["report"]["degraded"] = ["scores rejected: ScorerError: no answer"] if down else []
-        samples = chance.choice((1, 1, 1, 2, 2, 3, 4, 8))
         yield {
             **row,
             "id": name,
             "at": at,
-            "rule": chance.choice(RULES),
-            "model": chance.choice(MODELS),
             "p": p,
             "lower": p / 2,
-            "samples": samples,
-            "max_samples": 8,
-            "tokens": 120 * samples,
-            "fixed_tokens": 960,
-            "usd": samples / 1000,
             "degraded": int(down),
             "correct": int(chance.random() < p) if number % 10 == 0 else None,
             "judged_at": at + 60 if number % 10 == 0 else None,
             "details": json.dumps(report),
+            **_various(chance),
         }
+
+
+def _various(chance: random.Random) -> dict[str, object]:
+    samples = chance.choice((1, 1, 1, 2, 2, 3, 4, 8))
+    return {
+        "rule": chance.choice(RULES),
+        "model": chance.choice(MODELS),
+        "samples": samples,
+        "max_samples": 8,
+        "tokens": 120 * samples,
+        "fixed_tokens": 960,
+        "usd": samples / 1000,
+    }

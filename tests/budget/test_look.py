@@ -157,3 +157,10 @@ def test_a_redis_that_is_not_there_is_unavailable() -> None:
     pytest.importorskip("redis", reason="the package redis is not installed (extra redis)")
     with pytest.raises(BudgetUnavailable, match="cannot be used"):
         RedisLook.at("redis://127.0.0.1:1/0", seconds=0.2).look(every)
+
+
+def test_store_and_look_mean_the_same_keys_by_an_address(redis_url: str) -> None:
+    store = RedisStore.at(redis_url, prefix="same")
+    store.reserve(ask("one.0"))
+    store.close()
+    assert RedisLook.at(redis_url, prefix="same").look(every).accounts == {"a": Balance(0, 10)}
