@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from adaptive_middleware.view.figures import Bin
 
 WIDTH, HEIGHT, FOOT = 360, 130, 20
-_LABELS = 16
+_LABELS, _WIDEST = 16, 72
 
 
 def bars(counts: Sequence[tuple[int, int]], label: str) -> str:
     """Bars with their numbers below and, where there is room, their counts above; `label` is read out."""
     top = max((count for _, count in counts), default=1)
-    slot, every = WIDTH / max(len(counts), 1), -(-len(counts) // _LABELS)
+    slot, every = min(WIDTH / max(len(counts), 1), _WIDEST), -(-len(counts) // _LABELS)
     parts = []
     for at, (name, count) in enumerate(counts):
         height = (HEIGHT - 2 * FOOT) * count / top
