@@ -143,6 +143,14 @@ def test_opening_and_closing_are_each_logged_once(caplog: pytest.LogCaptureFixtu
     ]
 
 
+def test_a_failure_that_opened_nothing_ends_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Worker(Scripted(OSError("gone")), None, Shield(Breaker(2, 0.0)))
+    with pytest.raises(OSError, match="gone"):
+        worker.score(ASKED, PATH)
+    worker.score(ASKED, PATH)
+    assert not caplog.records
+
+
 class Stuck:
     """A verifier that does not return before it is told."""
 

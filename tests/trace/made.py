@@ -67,3 +67,9 @@ def everything(file: File) -> list[dict[str, Any]]:
 
 
 THREE = best_of_n(fixed(3), calibrate=calibrate)
+
+
+def call(middleware: Middleware, n: int = 1) -> None:
+    """`n` calls that are answered."""
+    for _ in range(n):
+        assert middleware.run(SUM, ScriptedSampler(["4"])).chosen.text == "4"
