@@ -121,12 +121,20 @@ def test_the_command_prints_a_row_for_each_program_tier_and_user() -> None:
     )
     users = ("root", "nobody") if os.geteuid() == 0 else ("user",)
     assert json.loads(done.stdout) == [
-        {"program": "os._exit(0) at import", "tier": "bwrap", "user": user, "verdict": "no_result", "contained": True}
+        {
+            "program": "os._exit(0) at import",
+            "tier": "bwrap",
+            "user": user,
+            "verdict": "no_result",
+            "contained": True,
+        }
         for user in users
     ]
 
 
-def test_a_tier_that_does_not_work_for_a_user_has_no_rows_for_that_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tier_that_does_not_work_for_a_user_has_no_rows_for_that_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert [row.user for row in contained.rows([bwrap(program="/bin/false")], "no such program")] == []
     if os.getuid() == 0:
