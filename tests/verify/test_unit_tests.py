@@ -7,6 +7,7 @@ import pytest
 
 from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.types import Path, Request, Verdict
+from adaptive_middleware.verify import judge as judging
 from adaptive_middleware.verify import lasting as lasting_module
 from adaptive_middleware.verify import unit_tests as module
 from adaptive_middleware.verify.judge import Asserts, Judge, shown
@@ -119,6 +120,14 @@ def test_tests_that_can_tell_nothing_say_so(tests: str, detail: str) -> None:
     assert detail in found.detail or "os._exit(77)" in tests
 
 
+def test_what_is_known_of_tests_is_bounded(monkeypatch: pytest.MonkeyPatch, judge: Judge) -> None:
+    monkeypatch.setattr(judging, "_REMEMBERED", 2)
+    judge._useless.clear()
+    for number in range(3):
+        assert judge.asserts(RIGHT, Asserts(f"assert double({number}) == {2 * number}")).kind == "pass"
+    assert list(judge._useless.values()) == [False]
+
+
 def test_tests_that_a_model_wrote_get_a_sandbox_of_their_own(judge: Judge) -> None:
     kept = len(judge._idle)
     assert judge.asserts(RIGHT, Asserts(TESTS, trusted=False)).kind == "pass"
@@ -220,8 +229,6 @@ def test_what_ran_out_of_time_on_a_busy_machine_is_run_once_more(monkeypatch: py
 
 
 def test_an_error_that_cannot_be_read_is_an_error() -> None:
-    from adaptive_middleware.verify import judge as judging  # noqa: PLC0415 - its inner parts
-
     collisions = to_bytes(dict.fromkeys(range(0, 2000 * (2**61 - 1), 2**61 - 1)))
     for told in (b"zzz", collisions, to_bytes(1), to_bytes((1, 2)), to_bytes((["x"], "x", "x", 1))):
         assert judging._raised(b"E" + told).kind == "error"

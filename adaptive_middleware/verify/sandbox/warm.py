@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,7 +20,7 @@ class warm:  # noqa: N801 - tiers read as words
     All of them wait from the beginning, or, not `at_once`, as many as were used side by side. One thread starts them, each
     when another has ended: a start would slow down what runs. It also starts those for other limits, and for who comes when
     none waits. A second thread ends the used ones, at once and in their order: who has a verdict does not wait for that.
-    Use it as a context, or `close` it when nobody asks it for anything any more: what waits is a process.
+    Use it as a context, or `close` it: what waits is a process. Who asks it then is served by `inner`, in its own thread.
     """
 
     def __init__(self, inner: Sandbox, limits: Limits, size: int = 4, *, at_once: bool = True) -> None:
@@ -45,9 +45,14 @@ class warm:  # noqa: N801 - tiers read as words
                 if lent.alive():
                     return lent
                 lent.close()
-        if self._closed:
+        try:
+            started = self._starter.submit(self._inner.open, limits)
+        except RuntimeError:  # closed meanwhile
             return self._inner.open(limits)
-        return Lent(self._starter.submit(self._inner.open, limits).result(), self._used)
+        try:
+            return Lent(started.result(), self._used)
+        except CancelledError:
+            return self._inner.open(limits)
 
     def close(self, *, wait: bool = True) -> None:
         """End what waits; what was used has ended by then too, or, without `wait`, is about to."""
@@ -70,10 +75,11 @@ class warm:  # noqa: N801 - tiers read as words
         self.close()
 
     def _used(self, session: Session) -> None:
-        if self._closed:
-            session.close()
-        else:
-            self._ender.submit(self._replace, session)
+        if not self._closed:
+            with suppress(RuntimeError):  # closed meanwhile
+                self._ender.submit(self._replace, session)
+                return
+        session.close()
 
     def _replace(self, session: Session) -> None:
         session.close()

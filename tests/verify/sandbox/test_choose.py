@@ -33,6 +33,8 @@ def test_a_machine_on_which_none_works_is_told_how_to_enable_one(monkeypatch: py
     monkeypatch.setattr(choose, "find_spec", lambda _: None)
     with pytest.raises(SandboxError, match=r"no sandbox works here, so no code is run.*bwrap: no; do this"):
         sandbox()
+    with pytest.raises(SandboxError, match=r"gvisor: no; do this"):
+        sandbox("gvisor")
     monkeypatch.setattr(choose, "probe", lambda name: Probe(name, works=name == "container"))
     with pytest.raises(SandboxError, match=r"container: works, but takes long to start: ask for it"):
         sandbox()

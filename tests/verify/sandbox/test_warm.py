@@ -88,3 +88,32 @@ def test_what_died_while_it_waited_is_not_used() -> None:
         session = ready.open(LIMITS)
         assert session.alive()
         session.close()
+
+
+def test_who_still_works_while_it_is_closed_is_served_by_the_sandbox_inside() -> None:
+    slow = Slow()
+    slow.may_end.set()
+    ready = warm(slow, LIMITS, 0)
+    lent = ready.open(LIMITS)
+    ready._ender.shutdown()
+    lent.close()
+    assert slow.ended == [threading.current_thread().name]
+    busy, may_go = threading.Event(), threading.Event()
+
+    def long() -> None:
+        busy.set()
+        may_go.wait()
+
+    ready._starter.submit(long)
+    busy.wait()
+    found: list[Session] = []
+    asking = threading.Thread(target=lambda: found.append(ready.open(LIMITS)))
+    asking.start()
+    while not ready._starter._work_queue.qsize():
+        pass
+    ready._starter.shutdown(wait=False, cancel_futures=True)
+    asking.join()
+    may_go.set()
+    assert isinstance(found[0], _Ending)
+    assert isinstance(ready.open(LIMITS), _Ending)
+    ready.close()
