@@ -144,13 +144,31 @@ def test_a_fork_waits_for_the_next_tests_and_learns_nothing_from_those_before() 
     assert status == 0
 
 
+def test_a_guest_that_was_asked_too_early_prepares_before_it_forks_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done, ends = list[str](), iter([guest._CHECKED, guest._CHECKED, guest._CLOSED])
+
+    def fork() -> int:
+        done.append("fork")
+        return 1
+
+    monkeypatch.setattr(os, "fork", fork)
+    monkeypatch.setattr(guest, "_prepare", lambda _: done.append("prepare"))
+    monkeypatch.setattr(guest, "_ended", lambda *_: next(ends))
+    assert guest._fork_check(guest.Pipe(-1, -1), "", "", [], "") is False
+    assert done == ["fork", "prepare", "fork", "prepare", "fork"]
+
+
 def test_a_guest_that_nobody_waits_for_rehearses_and_forgets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     requests, asked = os.pipe()
     seen: list[str] = []
     monkeypatch.setattr(guest, "_COMMON", ("math",))
     monkeypatch.setattr(guest, "check", lambda *said: seen.append(check(*said)[0]))
     main = sys.modules["__main__"]
-    guest._prepare(guest.Pipe(requests, asked))
+    pipe = guest.Pipe(requests, asked)
+    guest._prepare(pipe)
+    guest._prepare(pipe)
     assert (seen, sys.modules["__main__"]) == (["pass"], main)
     os.write(asked, b"x")
     guest._prepare(guest.Pipe(requests, asked))
