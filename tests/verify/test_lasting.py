@@ -138,7 +138,9 @@ def passes(): return verifier.verify(Request(""), [Path(("def double(x): return 
 first = passes()
 child = os.fork()
 if child == 0:
-    os._exit(0 if passes() else 1)
+    found = passes()
+    verifier.lasting.close()
+    os._exit(0 if found else 1)
 print(first, os.waitpid(child, 0)[1], passes())
 """
 

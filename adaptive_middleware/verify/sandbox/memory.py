@@ -74,6 +74,6 @@ def _listed(folder: str) -> list[str]:
 
 def _read(file: str) -> str:
     try:
-        return Path(file).read_text("ascii")
+        return Path(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
