@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from adaptive_middleware.verify.sandbox.launch import ENVIRONMENT, FLAGS, Launch
 from adaptive_middleware.verify.sandbox.limits import Ended, Limits
 from adaptive_middleware.verify.sandbox.rooted import rooted
 from adaptive_middleware.verify.sandbox.seccomp import profile
-from adaptive_middleware.verify.sandbox.unsafe import Unconfined, in_folder
+from adaptive_middleware.verify.sandbox.unsafe import Unconfined, in_folder, own_folder
 
 _KEPT = ("PATH", "HOME", "XDG_RUNTIME_DIR")
 """What podman's client itself needs of the environment; none of it goes into the container."""
@@ -44,7 +43,7 @@ class container:  # noqa: N801 - tiers read as words
                 "podman is not installed: apt install podman; and a python3 that all may read under /usr"
             )
             raise SandboxError(message)
-        folder = Path(tempfile.mkdtemp(prefix="adaptive-container-"))
+        folder = Path(own_folder("container"))
         rooted(folder)
         (folder / "seccomp.json").write_text(json.dumps(profile()))
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from adaptive_middleware.verify.sandbox.launch import ENVIRONMENT, FLAGS, Launch
 from adaptive_middleware.verify.sandbox.limits import Limits
 from adaptive_middleware.verify.sandbox.rooted import rooted
 from adaptive_middleware.verify.sandbox.seccomp import profile
-from adaptive_middleware.verify.sandbox.unsafe import Unconfined, in_folder
+from adaptive_middleware.verify.sandbox.unsafe import Unconfined, in_folder, own_folder
 
 _NOBODY = 65534
 _OWN = 8
@@ -42,7 +41,7 @@ class gvisor:  # noqa: N801 - tiers read as words
             message = "gVisor's runsc is not installed: apt install runsc; and a python3 that all may read under /usr"
             raise SandboxError(message)
         first = without_rights() if os.geteuid() == 0 else ()
-        folder = Path(tempfile.mkdtemp(prefix="adaptive-gvisor-"))
+        folder = Path(own_folder("gvisor"))
         bundled(folder, interpreter, limits)
         command = (
             *first, program, f"--root={folder}/state", "--rootless=true", f"--platform={self.platform}",

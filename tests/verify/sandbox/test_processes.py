@@ -6,11 +6,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
+from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.verify.sandbox.child import Child
 from adaptive_middleware.verify.sandbox.codec import to_bytes
+from adaptive_middleware.verify.sandbox.container import container
+from adaptive_middleware.verify.sandbox.gvisor import gvisor
 from adaptive_middleware.verify.sandbox.launch import BOOT, Launch, start
-from adaptive_middleware.verify.sandbox.limits import Ended, Limits
+from adaptive_middleware.verify.sandbox.limits import Ended, Limits, Sandbox
 from adaptive_middleware.verify.sandbox.memory import named, processes, resident_bytes
+from adaptive_middleware.verify.sandbox.unsafe import unsafe
 
 LIMITS = Limits(seconds=5, memory_mb=256, processes=2)
 SLEEP = [sys.executable, "-S", "-c", "import time; print(flush=True); time.sleep(60)"]
@@ -76,3 +82,17 @@ def test_files_without_a_name_count_as_memory_once() -> None:
         again = os.dup(file.fileno())
         assert 39_000_000 < resident_bytes(os.getpid()) - before < 79_000_000
         os.close(again)
+
+
+@pytest.mark.parametrize(
+    "made", [unsafe(), gvisor("/bin/true"), container("/bin/true")], ids=lambda made: made.name
+)
+def test_a_folder_that_cannot_be_made_is_a_failure_of_the_sandbox(
+    made: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    with pytest.raises(SandboxError, match=r"no folder for a sandbox can be made .*No space left"):
+        made.open(LIMITS)
