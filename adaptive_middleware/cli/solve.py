@@ -22,7 +22,12 @@ def solve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first tasks of the file.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Tasks at once.")] = 4,
     seconds: Annotated[float, typer.Option(min=0.1, help="Longest run of one answer's tests.")] = 10.0,
-    tier: Annotated[str, typer.Option("--sandbox", help="auto | bwrap | sandlock | monty | none.")] = "auto",
+    runs: Annotated[
+        int, typer.Option(min=1, help="How often an answer must pass: 3 finds most that vary.")
+    ] = 1,
+    tier: Annotated[
+        str, typer.Option("--sandbox", help="auto | bwrap | sandlock | gvisor | container | monty | none.")
+    ] = "auto",
     unsafe_no_sandbox: Annotated[
         bool,
         typer.Option(
@@ -51,6 +56,7 @@ def solve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         tier=tier,
         no_sandbox=unsafe_no_sandbox,
         resume=resume,
+        runs=runs,
     )
     report = run(ordered)
     if as_json:

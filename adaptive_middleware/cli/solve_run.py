@@ -14,13 +14,16 @@ from adaptive_middleware.code.program import program_of
 from adaptive_middleware.collect.journal import Journal
 from adaptive_middleware.config import Config, load
 from adaptive_middleware.errors import ConfigError
+from adaptive_middleware.ports import Verifier
 from adaptive_middleware.sampling.endpoint import Endpoint
 from adaptive_middleware.sampling.openai_http import OpenAISampler
 from adaptive_middleware.sampling.openai_stream import OpenAIStream
 from adaptive_middleware.sampling.streams import StepStreamer
 from adaptive_middleware.solving.run import Asked, Work, solve, write
 from adaptive_middleware.solving.tasks import Task, fingerprint, read_tasks
+from adaptive_middleware.verify.lasting import Lasting
 from adaptive_middleware.verify.sandbox.choose import sandbox
+from adaptive_middleware.verify.sandbox.limits import Sandbox
 from adaptive_middleware.verify.unit_tests import unit_tests
 
 
@@ -38,6 +41,7 @@ class Ordered:
     tier: str
     no_sandbox: bool
     resume: bool
+    runs: int = 1
 
 
 def run(ordered: Ordered) -> dict[str, Any]:
@@ -46,19 +50,27 @@ def run(ordered: Ordered) -> dict[str, Any]:
     config = load(ordered.config)
     place = _endpoint(config, ordered)
     where = sandbox(ordered.tier, no_sandbox=ordered.no_sandbox)
-    checks = {task.id: unit_tests(task.asserts, ordered.seconds, where=where) for task in tasks}
     asked = Asked(
         place.model,
         OpenAISampler(place),
         lambda boundary: StepStreamer(OpenAIStream(place), boundary=boundary),
     )
     identity = _identity(ordered, tasks, place)
-    with Journal(ordered.out, identity, resume=ordered.resume) as journal, Watcher(len(tasks)) as watcher:
+    with (
+        Journal(ordered.out, identity, resume=ordered.resume) as journal,
+        Watcher(len(tasks)) as watcher,
+        Lasting(ordered.concurrency) as lasting,
+    ):
         watcher.begin(journal)
+        checks = {task.id: _check(ordered, task, where, lasting) for task in tasks}
         work = Work(config, asked, checks, _program, ordered.concurrency, watcher.tell)
         report = solve(tasks, work, journal)
         write(ordered.out, tasks, journal.units, report)
     return report
+
+
+def _check(ordered: Ordered, task: Task, where: Sandbox, lasting: Lasting) -> Verifier:
+    return unit_tests(task.asserts, ordered.seconds, runs=ordered.runs, where=where, lasting=lasting)
 
 
 def _program(task: Task, text: str) -> str:

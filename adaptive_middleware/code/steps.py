@@ -16,7 +16,8 @@ from adaptive_middleware.code.lines import PythonLines
 
 _DEEPEST = 1
 _BARE = re.compile(
-    r"[ \t]+\S|@\w|#!|\"{3}|'{3}|(?:async[ \t]+def|def|class)[ \t]+\w|import[ \t]+\w|from[ \t]+[\w.]+[ \t]+import\b"
+    r"[ \t]+\S|@\w|#!|\"{3}|'{3}|(?:async[ \t]+def|def)[ \t]+\w|class[ \t]+\w+[ \t]*[:(\[]|from[ \t]+[\w.]+[ \t]+import\b"
+    r"|import[ \t]+(?!\w+[ \t]+from\b|[^#]*;[ \t]*$)\w"
     r"|(?:if|for|while|with|try)\b[^.?!]*:[ \t]*(?:#|$)|(?:return|assert)\b|print\(|[A-Za-z_][\w.\[\]]*[ \t]*[-+*/]?=(?!=)"
 )
 
@@ -24,8 +25,8 @@ _BARE = re.compile(
 def is_code(line: str) -> bool:
     """Whether a text that begins with `line`, outside any fence, is taken for Python and not for prose.
 
-    >>> [is_code(line) for line in ("def f(x):", "    return x", "x = 1", "Here is the function:")]
-    [True, True, True, False]
+    >>> [is_code(line) for line in ("def f(x):", "    return x", "x = 1", "Here is the function:", "class Box {")]
+    [True, True, True, False, False]
     """
     return _BARE.match(line) is not None
 

@@ -31,6 +31,7 @@ from adaptive_middleware.errors import CalibrationError, ConfigError, SandboxErr
 from adaptive_middleware.ports import Scorer, Verifier
 from adaptive_middleware.verify.exact import exact_answer, expected_answer
 from adaptive_middleware.verify.function import Check, function_check
+from adaptive_middleware.verify.lasting import Lasting
 from adaptive_middleware.verify.sandbox.choose import sandbox
 from adaptive_middleware.verify.sandbox.limits import Sandbox
 from adaptive_middleware.verify.unit_tests import unit_tests
@@ -85,8 +86,10 @@ def verifier(settings: Settings, *, allow_code: bool = False) -> Callable[[Promp
     """
     match settings.check:
         case UnitTestsCheck(seconds=seconds, memory_mb=memory):
-            where = _sandbox(allow_code=allow_code)
-            return lambda prompt: unit_tests(str(prompt.fields["tests"]), seconds, memory, where=where)
+            where, lasting = _sandbox(allow_code=allow_code), Lasting()
+            return lambda prompt: unit_tests(
+                str(prompt.fields["tests"]), seconds, memory, where=where, lasting=lasting
+            )
         case PythonCheck(target=target):
             check = _function(target)
             return lambda prompt: function_check(check, prompt.fields)

@@ -15,7 +15,7 @@ from adaptive_middleware.config.strategies import Beam, Drawing, Effort
 from adaptive_middleware.doctor.finding import Finding, fail, ok, warn
 from adaptive_middleware.trace.schema import VERSION
 from adaptive_middleware.trace.settings import default_place
-from adaptive_middleware.verify.sandbox.choose import TIERS, Probe, probe
+from adaptive_middleware.verify.sandbox.choose import AUTO, TIERS, Probe, probe
 
 _SET_ASIDE = "keep the file for a look; a new one is begun with the next call"
 
@@ -26,7 +26,10 @@ def sandboxes(config: Config | None, probes: Iterable[Probe] | None = None) -> I
     working = [each.tier for each in found if each.works]
     broken = "; ".join(f"{each.tier}: {each.why}" for each in found if not each.works)
     remedy = " | ".join(each.remedy for each in found if not each.works)
-    if working:
+    if working and not set(working) & set(AUTO):
+        asked = f"say --sandbox {working[0]}: it is not taken by itself, because it takes long to start; or: {remedy}"
+        yield warn("sandbox", f"works: {', '.join(working)}; does not: {broken}", asked)
+    elif working:
         yield ok("sandbox", f"works: {', '.join(working)}" + (f"; does not: {broken}" if broken else ""))
     elif config is not None and _runs_code(config):
         yield fail("sandbox", f"none works, and a verifier runs code: {broken}", remedy)

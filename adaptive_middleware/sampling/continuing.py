@@ -18,6 +18,7 @@ from adaptive_middleware.sampling.endpoint import (
     TooManyChoices,
     busy,
     messages_of,
+    parameters_of,
     seconds,
     too_many,
 )
@@ -66,7 +67,13 @@ class Continuing:
                 f"{place.url} cannot continue an answer of {place.model!r}: `continuation` is set to none"
             )
             raise NotContinuing(message)
-        body = {**place.settings, "n": n, "stop": [self.separator], "max_tokens": self.step_tokens}
+        body = {
+            **place.settings,
+            **parameters_of(request),
+            "n": n,
+            "stop": [self.separator],
+            "max_tokens": self.step_tokens,
+        }
         if self.how == "completions":
             logprobs = {"logprobs": 1} if place.logprobs else {}
             return body | {"prompt": self.template(request) + path.text} | logprobs

@@ -85,6 +85,11 @@ def messages_of(request: Request) -> list[object]:
     return [*(request.messages or [{"role": "user", "content": request.text}])]
 
 
+def parameters_of(request: Request) -> dict[str, Any]:
+    """What a request itself says of the model and its sampling; how many answers are wanted is not its to say."""
+    return {name: value for name, value in request.parameters.items() if name != "n"}
+
+
 def too_many(status: int, said: str, n: int) -> bool:
     """Whether a refusal of a request for `n` choices is one of that number."""
     return n > 1 and status in {400, 422} and _NUMBER.search(said) is not None

@@ -22,6 +22,7 @@ from adaptive_middleware.sampling.endpoint import (
     busy,
     gave_up,
     messages_of,
+    parameters_of,
     seconds,
     too_many,
 )
@@ -46,7 +47,7 @@ class OpenAISampler:
 
     A prefix goes as a last message of the assistant with `continue_final_message`, which vLLM and SGLang go on
     from; a server that does not know it would begin anew, so use prefixes only where that is known. The limit of
-    tokens is then for the continuation alone.
+    tokens is then for the continuation alone. Parameters of a request (those of a rung: another model, say) replace the endpoint's.
     """
 
     endpoint: Endpoint
@@ -82,7 +83,7 @@ class OpenAISampler:
     def _body(self, request: Request, prefix: str, n: int, seed: int | None) -> dict[str, Any]:
         place = self.endpoint
         messages = messages_of(request)
-        body = {**place.settings, "messages": messages, "n": n}
+        body = {**place.settings, **parameters_of(request), "messages": messages, "n": n}
         body |= {} if seed is None else {"seed": seed & 0x7FFFFFFF}
         if not prefix:
             return body

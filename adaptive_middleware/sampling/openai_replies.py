@@ -11,7 +11,7 @@ import httpx2
 from adaptive_middleware.deadline import Deadline
 from adaptive_middleware.errors import NotStreaming, SamplerError
 from adaptive_middleware.sampling.chunks import Chunks, ProviderError
-from adaptive_middleware.sampling.endpoint import Busy, Endpoint, busy, messages_of, seconds
+from adaptive_middleware.sampling.endpoint import Busy, Endpoint, busy, messages_of, parameters_of, seconds
 from adaptive_middleware.sampling.reading import Piece
 from adaptive_middleware.sampling.refusing import refuses_streams
 from adaptive_middleware.sampling.settling import stalled
@@ -42,7 +42,7 @@ def asked(place: Endpoint, patience: Patience, extra: Mapping[str, Any], request
     left = max(Deadline(request.deadline).left(), 0.001)
     waits = httpx2.Timeout(min(patience.first, left), connect=min(patience.connect, left))
     counted = {"stream": True, "stream_options": {"include_usage": True}}
-    body = {**place.settings, "messages": messages_of(request), **counted, **extra}
+    body = {**place.settings, **parameters_of(request), "messages": messages_of(request), **counted, **extra}
     headers = {**place.headers, "accept": "text/event-stream", "accept-encoding": "identity"}
     return {"json": body, "headers": headers, "timeout": waits}
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adaptive_middleware.code.program import program_of
 from adaptive_middleware.types import Path, Request, Verdict
 from adaptive_middleware.verify.judge import Judge, verdict
+from adaptive_middleware.verify.lasting import Lasting
 from adaptive_middleware.verify.sandbox.limits import Ended, Limits, Sandbox
 from adaptive_middleware.verify.unit_tests import judged
 
@@ -17,7 +18,7 @@ class program_tests:  # noqa: N801 - verifiers read as words
     r"""The `Verifier` port: an answer passes when, for each case, it writes the expected text and ends with status 0.
 
     `cases` are pairs of input and expected output, text or bytes. Blanks at the ends of lines and empty lines at the end do
-    not count. Limits and `where` as in `unit_tests`; every case is a new process in a new sandbox.
+    not count. Limits, `where` and `lasting` as in `unit_tests`; every case is a new process in a new sandbox.
 
     >>> from adaptive_middleware.verify.sandbox.unsafe import unsafe
     >>> twice = program_tests((("2\n", "4\n"), ("3", "6")), where=unsafe())
@@ -29,6 +30,7 @@ class program_tests:  # noqa: N801 - verifiers read as words
     seconds: float = 10.0
     memory_mb: int = 1024
     where: Sandbox | None = None
+    lasting: Lasting = field(default_factory=Lasting, repr=False, compare=False)
 
     def verify(self, request: Request, paths: Sequence[Path]) -> list[Verdict]:  # noqa: ARG002 - the port's
         """One verdict per path: that of the first case that does not pass."""
@@ -37,6 +39,7 @@ class program_tests:  # noqa: N801 - verifiers read as words
             Limits(self.seconds, self.memory_mb),
             self.where,
             self._one,
+            self.lasting,
         )
 
     def _one(self, judge: Judge, code: str) -> Verdict:

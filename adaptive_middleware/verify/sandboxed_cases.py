@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adaptive_middleware.errors import SandboxError
-from adaptive_middleware.verify.judge import Asserts, Judge
-from adaptive_middleware.verify.sandbox.choose import sandbox
+from adaptive_middleware.verify.judge import Asserts
+from adaptive_middleware.verify.lasting import Lasting
 from adaptive_middleware.verify.sandbox.limits import Limits, Sandbox
 
 
@@ -17,7 +17,7 @@ class sandboxed_cases:  # noqa: N801 - as the verifiers that it serves
 
     Each program may use `seconds` of CPU time and `memory_mb` for each case. `where` is the sandbox: the best that works
     here where left out; where none works, every result is None. A case that passes whatever a function answers tells
-    nothing: its result is None, too.
+    nothing: its result is None, too. `lasting` as in `unit_tests`.
 
     >>> from adaptive_middleware.verify.sandbox.unsafe import unsafe
     >>> runner = sandboxed_cases(where=unsafe())
@@ -28,17 +28,13 @@ class sandboxed_cases:  # noqa: N801 - as the verifiers that it serves
     seconds: float = 2.0
     memory_mb: int = 512
     where: Sandbox | None = None
+    lasting: Lasting = field(default_factory=Lasting, repr=False, compare=False)
 
     def results(self, programs: Sequence[str], tests: Sequence[str]) -> list[tuple[bool | None, ...]]:
         """One row per program with one result per test."""
         try:
-            judge = Judge(
-                sandbox() if self.where is None else self.where, Limits(self.seconds, self.memory_mb)
-            )
+            judge = self.lasting.judge(self.where, Limits(self.seconds, self.memory_mb))
         except SandboxError:
             return [(None,) * len(tests)] * len(programs)
         cases = [Asserts(test, trusted=False) for test in tests]
-        try:
-            return [tuple(judge.asserts(program, case).passed for case in cases) for program in programs]
-        finally:
-            judge.close()
+        return [tuple(judge.asserts(program, case).passed for case in cases) for program in programs]

@@ -7,15 +7,15 @@ expected gain nothing. See docs/code.md for the sandboxes, the verdicts, and wha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 
 from adaptive_middleware.code.program import program_of
 from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.types import Path, Request, Verdict
 from adaptive_middleware.verify.judge import Asserts, Judge, verdict
-from adaptive_middleware.verify.sandbox.choose import sandbox
+from adaptive_middleware.verify.lasting import Lasting
 from adaptive_middleware.verify.sandbox.limits import Limits, Sandbox
 
 
@@ -27,6 +27,7 @@ class unit_tests:  # noqa: N801 - verifiers read as words
     `unittest.main()` works. Each answer may use `seconds` of CPU time (and 4 times as much by the clock) and `memory_mb`.
     `runs` is how often an answer must pass: more than once finds answers that are not the same each time. `where` is the
     sandbox: the best that works here where left out, and where none works, every verdict is `unverified`, never wrong.
+    `lasting` keeps started sandboxes for the next call: one of its own, or one that several verifiers share.
 
     >>> from adaptive_middleware.verify.sandbox.unsafe import unsafe
     >>> right = unit_tests("assert double(2) == 4", where=unsafe())
@@ -40,13 +41,20 @@ class unit_tests:  # noqa: N801 - verifiers read as words
     memory_mb: int = 1024
     runs: int = 1
     where: Sandbox | None = None
+    lasting: Lasting = field(default_factory=Lasting, repr=False, compare=False)
 
     def verify(self, request: Request, paths: Sequence[Path]) -> list[Verdict]:  # noqa: ARG002 - the port's
         """One verdict per path; None where the tests could not be run at all."""
         tests = Asserts(self.tests) if isinstance(self.tests, str) else self.tests
         limits = Limits(self.seconds, self.memory_mb)
         codes = [_program(path.text, tests) for path in paths]
-        return judged(codes, limits, self.where, lambda judge, code: repeated(judge, code, tests, self.runs))
+        return judged(
+            codes,
+            limits,
+            self.where,
+            lambda judge, code: repeated(judge, code, tests, self.runs),
+            self.lasting,
+        )
 
 
 def _program(text: str, tests: Asserts) -> str:
@@ -55,17 +63,21 @@ def _program(text: str, tests: Asserts) -> str:
 
 
 def judged(
-    codes: Sequence[str], limits: Limits, where: Sandbox | None, one: Callable[[Judge, str], Verdict]
+    codes: Sequence[str],
+    limits: Limits,
+    where: Sandbox | None,
+    one: Callable[[Judge, str], Verdict],
+    lasting: Lasting | None = None,
 ) -> list[Verdict]:
-    """The verdict of `one` on each code, all by one judge; without code it is `no_result`.
+    """The verdict of `one` on each code, all by one judge, that of `lasting` if given; without code it is `no_result`.
 
     What ran out of time while the machine was busy with more than it has processors for is run once more, at the end.
     """
-    try:
-        made = sandbox() if where is None else where
-    except SandboxError as error:
-        return [verdict("unverified", str(error))] * len(codes)
-    with _judge(made, limits) as judge:
+    with Lasting(0) if lasting is None else nullcontext(lasting) as kept:
+        try:
+            judge = kept.judge(where, limits)
+        except SandboxError as error:
+            return [verdict("unverified", str(error))] * len(codes)
         found = [
             one(judge, code) if code.strip() else verdict("no_result", "no code in the answer")
             for code in codes
@@ -85,15 +97,6 @@ def repeated(judge: Judge, code: str, tests: Asserts, runs: int) -> Verdict:
         again = judge.asserts(code, tests)
         found = again if again.passed else replace(again, detail=f"after {run} passes: {again.detail}")
     return found
-
-
-@contextmanager
-def _judge(made: Sandbox, limits: Limits) -> Iterator[Judge]:
-    judge = Judge(made, limits)
-    try:
-        yield judge
-    finally:
-        judge.close()
 
 
 def _busy() -> bool:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.verify.judge import ended
+from adaptive_middleware.verify.sandbox.choose import why_not
 from adaptive_middleware.verify.sandbox.codec import Garbled, Unsupported, from_bytes, to_bytes
 from adaptive_middleware.verify.sandbox.limits import Ended, Limits, Sandbox
 from bench.code.hostile import LIMITS, REACH, Hostile
@@ -51,7 +51,7 @@ def _as_is(tier: Sandbox, user: str, names: Sequence[str]) -> list[Row]:
 
 
 def _as_nobody(tier: Sandbox, user: str, names: Sequence[str]) -> list[Row]:
-    """In a fork that gives root away: what it needs is loaded by then. No rows, where the tier cannot start from there."""
+    """In a fork that gives root away: what it needs is loaded by then. No rows, where the tier does not work from there."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -61,7 +61,9 @@ def _as_nobody(tier: Sandbox, user: str, names: Sequence[str]) -> list[Row]:
             os.setresgid(_NOBODY, _NOBODY, _NOBODY)
             os.setresuid(_NOBODY, _NOBODY, _NOBODY)
             with os.fdopen(writer, "w") as pipe:
-                json.dump([asdict(row) for row in (_as_is(tier, user, names) if _starts(tier) else [])], pipe)
+                json.dump(
+                    [asdict(row) for row in (_as_is(tier, user, names) if not why_not(tier) else [])], pipe
+                )
         finally:
             os._exit(0)
     os.close(writer)
@@ -69,14 +71,6 @@ def _as_nobody(tier: Sandbox, user: str, names: Sequence[str]) -> list[Row]:
         found = [Row(**row) for row in json.load(pipe)]
     os.waitpid(child, 0)
     return found
-
-
-def _starts(tier: Sandbox) -> bool:
-    try:
-        tier.open(_LIMITS).close()
-    except SandboxError:
-        return False
-    return True
 
 
 def _row(tier: Sandbox, user: str, name: str) -> Row:

@@ -61,18 +61,21 @@ _TIME = ("timeout",)
 
 LIMITS: Mapping[str, Hostile] = {
     "fork bomb": Hostile("import os, time\ndef attack():\n    made = 0\n    for _ in range(400):\n        try: pid = os.fork()\n"
-                         "        except OSError: break\n        if pid == 0: time.sleep(600)\n        made += 1\n    return made", holds=at_most(32)),
+                         "        except OSError: break\n        if pid == 0: time.sleep(600)\n        made += 1\n    return made", ("answered", "crashed"), at_most(32)),
     "300 threads": Hostile("import threading, time\ndef attack():\n    made = 0\n    for _ in range(300):\n"
                            "        try: threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
                            "        except RuntimeError: break\n        made += 1\n    return made", holds=at_most(32)),
     "memory 2 GB": Hostile("def attack(): return len(bytearray(2 * 10**9))", ("memory",)),
     "5 processes x 150 MB": Hostile("import os, time\ndef attack():\n    for _ in range(5):\n        if os.fork() == 0:\n"
                                     "            kept = b'x' * 150_000_000\n            time.sleep(600)\n    time.sleep(600)", ("memory",)),
+    "600 MB in files without a name": Hostile(
+        _TRIED + "import time\ndef attack():\n    def fill(kept=[]):\n        for _ in range(40):\n            kept.append(os.memfd_create('m'))\n"
+        "            os.write(kept[-1], b'x' * 15_000_000)\n        time.sleep(1)\n    return tried(fill)", ("answered", "memory"), refused),
     "endless loop": Hostile("def attack():\n    while True: pass", _TIME),
     "sleep 3600": Hostile("import time\ndef attack(): time.sleep(3600)", _TIME),
     "ignores SIGTERM, SIGXCPU": Hostile("import signal\ndef attack():\n    for n in (15, 24): signal.signal(n, signal.SIG_IGN)\n"
                                         "    while True: pass", _TIME),
-    "SIGSTOP itself": Hostile("import os\ndef attack(): os.kill(os.getpid(), 19)", _TIME),
+    "SIGSTOP itself": Hostile("import os\ndef attack(): os.kill(os.getpid(), 19)", (*_TIME, "answered")),
     "regular expression": Hostile("import re\ndef attack(): return re.match('(a+)+$', 'a' * 60 + 'b')", _TIME),
     "unbounded recursion": Hostile("import sys\nsys.setrecursionlimit(10**9)\ndef attack(): return attack() + 1",
                                    ("timeout", "memory", "crashed", "error")),

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from adaptive_middleware.errors import RecordingError
 from adaptive_middleware.verify.judge import Judge
+from adaptive_middleware.verify.sandbox.bwrap import bwrap
 from adaptive_middleware.verify.sandbox.choose import probe, sandbox
 from adaptive_middleware.verify.sandbox.limits import Limits
 from adaptive_middleware.verify.sandbox.unsafe import unsafe
@@ -107,6 +110,45 @@ def test_the_sandbox_holds(program: str) -> None:
         pytest.skip(f"bubblewrap does not work here: {probe('bwrap').why}")
     row = contained._row(sandbox("bwrap"), "user", program)
     assert row.contained, row
+
+
+def test_the_command_prints_a_row_for_each_program_tier_and_user() -> None:
+    if not probe("bwrap").works:
+        pytest.skip(f"bubblewrap does not work here: {probe('bwrap').why}")
+    words = ["--hostile", "--sandbox", "bwrap", "--only", "_exit(0) at", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.code", *words], capture_output=True, timeout=120, check=True
+    )
+    users = ("root", "nobody") if os.geteuid() == 0 else ("user",)
+    assert json.loads(done.stdout) == [
+        {
+            "program": "os._exit(0) at import",
+            "tier": "bwrap",
+            "user": user,
+            "verdict": "no_result",
+            "contained": True,
+        }
+        for user in users
+    ]
+
+
+def test_a_tier_that_does_not_work_for_a_user_has_no_rows_for_that_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert [row.user for row in contained.rows([bwrap(program="/bin/false")], "no such program")] == []
+    if os.getuid() == 0:
+        reader = subprocess.run(
+            [sys.executable, "-c", NOBODY], capture_output=True, timeout=60, check=True, text=True
+        )
+        assert reader.stdout == "[]\n"
+
+
+NOBODY = """
+from adaptive_middleware.verify.sandbox.bwrap import bwrap
+from bench.code.contained import _as_nobody
+print(_as_nobody(bwrap(program="/bin/false"), "nobody", ["NaN"]))
+"""
 
 
 def test_the_command_says_what_is_missing(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adaptive_middleware.code.steps import CodeSteps
+from adaptive_middleware.code.steps import CodeSteps, is_code
 from adaptive_middleware.step_splitter import StepSplitter
 from adaptive_middleware.steps import split_steps
 
@@ -146,6 +146,50 @@ def test_a_function_in_a_fence_is_cut_between_the_statements_of_its_body() -> No
         "    # empty?\n    if found:\n        return 1\n    else:\n        return 0\n```\n\n",
         "That is all.\n",
     ]
+
+
+JAVASCRIPT = [
+    "import fs from 'fs';\n\n",
+    "class Box {\n  constructor(size) { this.size = size; }\n  double() {\n    return 2 * this.size;\n  }\n}\n\n",
+    "const box = new Box(2);\nconsole.log(`${box.double()}`);\n",
+]
+GO = [
+    "package main\n\n",
+    'import "fmt"\n\n',
+    "type Box struct {\n\tsize int\n}\n\n\n",
+    "func (b Box) Double() int {\n\tx := 2 * b.size\n\treturn x\n}\n\n",
+    "func main() {\n\tfmt.Println(Box{2}.Double())\n}\n",
+]
+
+
+@pytest.mark.parametrize(("name", "steps"), [("javascript", JAVASCRIPT), ("go", GO)])
+def test_other_languages_are_cut_at_blank_lines_in_fences_bare_and_while_they_stream(
+    name: str, steps: list[str]
+) -> None:
+    text = "".join(steps)
+    assert split_steps(text, "code") == steps
+    *inner, last = steps
+    fenced = [f"```{name}\n{inner[0]}", *inner[1:], f"{last}```\n"]
+    assert split_steps(f"```{name}\n{text}```\n", "code") == fenced
+    splitter, closed = StepSplitter("code"), list[str]()
+    for character in f"```{name}\n{text}```\n":
+        closed += splitter.feed(character)
+    assert closed + splitter.end() == fenced
+
+
+@pytest.mark.parametrize(
+    ("line", "python"),
+    [
+        ("class Box:", True), ("class Box(Base):", True), ("class Box[T]:", True), ("import os", True),
+        ("import os; import re", True), ("import os  # from;", True), ("from os import path", True),
+        ("class Box {", False), ("class Box extends Base {", False), ("class warfare it is", False),
+        ("import fs from 'fs';", False), ("import java.util.List;", False), ('import "fmt"', False), ("package main", False),
+    ],
+)  # fmt: skip
+def test_the_first_line_of_a_text_without_fences_tells_python_from_other_languages(
+    line: str, python: bool
+) -> None:
+    assert is_code(line) is python
 
 
 def test_other_languages_are_cut_at_blank_lines_and_their_fence_ends_them() -> None:

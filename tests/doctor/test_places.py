@@ -40,6 +40,13 @@ def test_without_a_sandbox_only_a_verifier_that_runs_code_fails() -> None:
         assert [each.status for each in sandboxes(other, [BROKEN])] == ["warn"]
 
 
+def test_a_sandbox_that_works_only_when_it_is_asked_for_says_how() -> None:
+    (found,) = sandboxes(config(TESTS), [BROKEN, Probe("container", works=True)])
+    assert (found.status, found.what) == ("warn", "works: container; does not: bwrap: not there")
+    assert found.fix.startswith("say --sandbox container: ")
+    assert found.fix.endswith("apt install it")
+
+
 def test_a_store_is_that_of_the_configuration() -> None:
     plain: dict[str, object] = {"strategy": "pass-through"}
     assert store_of(config(plain)) is None

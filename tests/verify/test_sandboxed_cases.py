@@ -7,7 +7,7 @@ import pytest
 from adaptive_middleware.code.agreement import agreement_scores
 from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.types import Path, Request
-from adaptive_middleware.verify import sandboxed_cases as module
+from adaptive_middleware.verify import lasting as module
 from adaptive_middleware.verify.generated_tests import generated_tests
 from adaptive_middleware.verify.sandbox.unsafe import unsafe
 from adaptive_middleware.verify.sandboxed_cases import sandboxed_cases

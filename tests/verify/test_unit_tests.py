@@ -7,6 +7,8 @@ import pytest
 
 from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.types import Path, Request, Verdict
+from adaptive_middleware.verify import judge as judging
+from adaptive_middleware.verify import lasting as lasting_module
 from adaptive_middleware.verify import unit_tests as module
 from adaptive_middleware.verify.judge import Asserts, Judge, shown
 from adaptive_middleware.verify.sandbox.bwrap import bwrap
@@ -118,6 +120,14 @@ def test_tests_that_can_tell_nothing_say_so(tests: str, detail: str) -> None:
     assert detail in found.detail or "os._exit(77)" in tests
 
 
+def test_what_is_known_of_tests_is_bounded(monkeypatch: pytest.MonkeyPatch, judge: Judge) -> None:
+    monkeypatch.setattr(judging, "_REMEMBERED", 2)
+    judge._useless.clear()
+    for number in range(3):
+        assert judge.asserts(RIGHT, Asserts(f"assert double({number}) == {2 * number}")).kind == "pass"
+    assert list(judge._useless.values()) == [False]
+
+
 def test_tests_that_a_model_wrote_get_a_sandbox_of_their_own(judge: Judge) -> None:
     kept = len(judge._idle)
     assert judge.asserts(RIGHT, Asserts(TESTS, trusted=False)).kind == "pass"
@@ -200,7 +210,7 @@ def test_without_any_sandbox_nothing_is_run_and_every_verdict_says_so(
     def none() -> Sandbox:
         raise SandboxError("no sandbox works here: apt install bubblewrap")
 
-    monkeypatch.setattr(module, "sandbox", none)
+    monkeypatch.setattr(lasting_module, "sandbox", none)
     found = unit_tests(TESTS).verify(Request("?"), [Path((RIGHT,))] * 2)
     assert found == [Verdict(None, "no sandbox works here: apt install bubblewrap", "unverified")] * 2
 
@@ -219,8 +229,6 @@ def test_what_ran_out_of_time_on_a_busy_machine_is_run_once_more(monkeypatch: py
 
 
 def test_an_error_that_cannot_be_read_is_an_error() -> None:
-    from adaptive_middleware.verify import judge as judging  # noqa: PLC0415 - its inner parts
-
     collisions = to_bytes(dict.fromkeys(range(0, 2000 * (2**61 - 1), 2**61 - 1)))
     for told in (b"zzz", collisions, to_bytes(1), to_bytes((1, 2)), to_bytes((["x"], "x", "x", 1))):
         assert judging._raised(b"E" + told).kind == "error"
@@ -235,30 +243,3 @@ def test_a_stub_is_a_session_that_tells_one_thing() -> None:
     one.send(b"l1;s4;call")
     assert (one.receive(1), one.alive(), one.finish(b"", 1)) == (b"VN", True, Ended("ended"))
     one.close()
-
-
-def test_sandboxes_that_wait_are_used_once_and_replaced() -> None:
-    with warm(unsafe(), LIMITS, 1) as ready:
-        assert ready.name == "none"
-        first = ready.open(LIMITS)
-        second, other = ready.open(LIMITS), ready.open(Limits(seconds=2))
-        first.close()
-        first.close()
-        second.close()
-        other.close()
-        ready._starter.submit(int).result()
-        third = ready.open(LIMITS)
-        assert third.alive()
-        assert third.ask(b"l2;s4;loads0;", 5) == b"VN"
-        assert third.finish(b"l3;s7;programs0;b0;", 5).how == "ended"
-    third.close()
-    with warm(Broken(0), LIMITS, 1) as none, pytest.raises(SandboxError):
-        none.open(LIMITS)
-
-
-def test_what_died_while_it_waited_is_not_used() -> None:
-    with warm(unsafe(), LIMITS, 1) as ready:
-        ready._waiting[0].close()
-        session = ready.open(LIMITS)
-        assert session.alive()
-        session.close()

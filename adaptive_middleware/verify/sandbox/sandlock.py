@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 from adaptive_middleware.errors import SandboxError
 from adaptive_middleware.verify.sandbox.launch import ENVIRONMENT, FLAGS, Launch, interpreters, limited
 from adaptive_middleware.verify.sandbox.limits import Limits
-from adaptive_middleware.verify.sandbox.unsafe import Unconfined, in_folder
+from adaptive_middleware.verify.sandbox.unsafe import Unconfined, in_folder, own_folder
 
 _CONFINE = """
 import ctypes, json, os, sys
@@ -61,7 +60,7 @@ class sandlock:  # noqa: N801 - tiers read as words
         if found is None or found.origin is None or interpreter is None:
             message = "sandlock is not installed: pip install 'adaptive-middleware[sandbox]'; and a python3 under /usr"
             raise SandboxError(message)
-        folder = tempfile.mkdtemp(prefix="adaptive-box-")
+        folder = own_folder("box")
         Path(folder).chmod(0o777)
         given = {
             "path": str(Path(found.origin).parent.parent),

@@ -30,6 +30,7 @@ _DENIED_BY_BOTH = {
     "swapon": (167, 224), "swapoff": (168, 225), "kexec_file_load": (320, 294), "semtimedop": (220, 192),
     "reboot": (169, 142), "acct": (163, 89), "syslog": (103, 116),
     "settimeofday": (164, 170), "clock_settime": (227, 112), "kcmp": (312, 272), "memfd_secret": (447, 447),
+    "memfd_create": (319, 279),
 }  # fmt: skip
 """Numbers on x86_64 and on aarch64 (asm/unistd_64.h, asm-generic/unistd.h of Linux)."""
 
@@ -58,6 +59,27 @@ def seccomp_filter(machine: str = platform.machine()) -> bytes | None:
     code += [_one(_JUMP_EQUAL, _IOCTL[which], 0, 3), _one(_LOAD, _SECOND)]
     code += [_one(_JUMP_EQUAL, _INJECT_INPUT, 0, 1), _one(_RETURN, _EPERM), _one(_RETURN, _ALLOW)]
     return b"".join(code)
+
+
+def profile() -> dict[str, object]:
+    """The same refusals by the words of the OCI runtime specification, for containers; and no changes of priority."""
+    refused: dict[str, object] = {"action": "SCMP_ACT_ERRNO", "errnoRet": 1}
+    new_user = {
+        "index": 0,
+        "value": _NEW_USER_NAMESPACE,
+        "valueTwo": _NEW_USER_NAMESPACE,
+        "op": "SCMP_CMP_MASKED_EQ",
+    }
+    inject = {"index": 1, "value": _INJECT_INPUT, "op": "SCMP_CMP_EQ"}
+    return {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [
+            {"names": [*_DENIED_BY_BOTH, "setpriority"], **refused},
+            {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
+            {"names": ["clone"], "args": [new_user], **refused},
+            {"names": ["ioctl"], "args": [inject], **refused},
+        ],
+    }  # fmt: skip
 
 
 def _one(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:

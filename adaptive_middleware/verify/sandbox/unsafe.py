@@ -37,9 +37,18 @@ class unsafe:  # noqa: N801 - tiers read as words
         largest, memory = limits.file_mb * 2**20, limits.memory_mb * 2**20
         own = _LIMITED.format(cpu=max(1, round(limits.seconds)), file=largest, memory=memory)
         command = (sys.executable, "-s", "-S", "-P", "-B", "-c", own + BOOT)
-        folder = tempfile.mkdtemp(prefix="adaptive-unsafe-")
+        folder = own_folder("unsafe")
         environment = {**ENVIRONMENT, "HOME": folder}
         return in_folder(Launch(command, sys.executable, (), environment, folder), limits)
+
+
+def own_folder(name: str) -> str:
+    """A new folder for one sandbox. Raises `SandboxError` where none can be made: a full disk, no right to write."""
+    try:
+        return tempfile.mkdtemp(prefix=f"adaptive-{name}-")
+    except OSError as error:
+        message = f"no folder for a sandbox can be made ({error}): let TMPDIR name one that can be written"
+        raise SandboxError(message) from error
 
 
 def in_folder(launch: Launch, limits: Limits) -> Unconfined:

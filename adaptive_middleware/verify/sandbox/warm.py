@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,16 +15,20 @@ from adaptive_middleware.verify.sandbox.limits import Ended, Limits, Sandbox, Se
 
 
 class warm:  # noqa: N801 - tiers read as words
-    """The `Sandbox` port over `inner`: `size` sandboxes with `limits` wait, each is used once, and each used one is replaced.
+    """The `Sandbox` port over `inner`: at most `size` sandboxes with `limits` wait, each is used once and then replaced.
 
-    One thread starts them, each when the one that it replaces is closed: a start would slow down what runs. Other limits than these are served by `inner` directly, and so is who comes when none waits.
-    Use it as a context, or `close` it: what waits is a process.
+    All of them wait from the beginning, or, not `at_once`, as many as were used side by side. One thread starts them, each
+    when another has ended: a start would slow down what runs. It also starts those for other limits, and for who comes when
+    none waits. A second thread ends the used ones, at once and in their order: who has a verdict does not wait for that.
+    Use it as a context, or `close` it: what waits is a process. Who asks it then is served by `inner`, in its own thread.
     """
 
-    def __init__(self, inner: Sandbox, limits: Limits, size: int = 4) -> None:
-        self._inner, self._limits, self._waiting = inner, limits, deque[Session]()
-        self._starter = ThreadPoolExecutor(1, thread_name_prefix="adaptive-sandbox")
-        started = [self._starter.submit(self._start) for _ in range(size)]
+    def __init__(self, inner: Sandbox, limits: Limits, size: int = 4, *, at_once: bool = True) -> None:
+        self._inner, self._limits, self._size = inner, limits, size
+        self._waiting, self._closed = deque[Session](), False
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="adaptive-sandbox-start")
+        self._ender = ThreadPoolExecutor(1, thread_name_prefix="adaptive-sandbox-end")
+        started = [self._starter.submit(self._start) for _ in range(size if at_once else 0)]
         for one in started:
             one.result()
 
@@ -34,20 +38,33 @@ class warm:  # noqa: N801 - tiers read as words
         return self._inner.name
 
     def open(self, limits: Limits) -> Session:
-        """See `Sandbox`."""
+        """See `Sandbox`. Whoever starts it, it does not end with the thread that asked for it."""
         while limits == self._limits and self._waiting:
             with suppress(IndexError):  # another thread was faster
-                lent = Lent(self._waiting.popleft(), self._replace)
+                lent = Lent(self._waiting.popleft(), self._used)
                 if lent.alive():
                     return lent
                 lent.close()
-        return self._inner.open(limits)
+        try:
+            started = self._starter.submit(self._inner.open, limits)
+        except RuntimeError:  # closed meanwhile
+            return self._inner.open(limits)
+        try:
+            return Lent(started.result(), self._used)
+        except CancelledError:
+            return self._inner.open(limits)
 
-    def close(self) -> None:
-        """End what waits."""
-        self._starter.shutdown(cancel_futures=True)
+    def close(self, *, wait: bool = True) -> None:
+        """End what waits; what was used has ended by then too, or, without `wait`, is about to."""
+        self._closed = True
+        self._ender.shutdown(wait)
+        self._starter.shutdown(wait, cancel_futures=True)
+        self._drain()
+
+    def _drain(self) -> None:
         while self._waiting:
-            self._waiting.pop().close()
+            with suppress(IndexError):  # the starter was faster
+                self._waiting.pop().close()
 
     def __enter__(self) -> Self:
         return self
@@ -57,22 +74,33 @@ class warm:  # noqa: N801 - tiers read as words
     ) -> None:
         self.close()
 
-    def _replace(self) -> None:
+    def _used(self, session: Session) -> None:
+        if not self._closed:
+            with suppress(RuntimeError):  # closed meanwhile
+                self._ender.submit(self._replace, session)
+                return
+        session.close()
+
+    def _replace(self, session: Session) -> None:
+        session.close()
         with suppress(RuntimeError):  # closed meanwhile
             self._starter.submit(self._start)
 
     def _start(self) -> None:
         """One more that waits; where it cannot be started, `open` says so."""
-        with suppress(SandboxError):
-            self._waiting.append(self._inner.open(self._limits))
+        if len(self._waiting) < self._size:
+            with suppress(SandboxError):
+                self._waiting.append(self._inner.open(self._limits))
+        if self._closed:
+            self._drain()
 
 
 @dataclass(slots=True)
 class Lent:
-    """A `Session` that says when it is closed."""
+    """A `Session` that is handed on, once, when it is closed."""
 
     session: Session
-    closed: Callable[[], None]
+    closed: Callable[[Session], None]
 
     def send(self, request: bytes) -> None:
         """See `Session`."""
@@ -91,15 +119,14 @@ class Lent:
         return self.session.finish(request, seconds)
 
     def alive(self) -> bool:
-        """See `Session`."""
-        return self.session.alive()
+        """See `Session`; not once it was handed on, though it may not have ended yet."""
+        return self.closed is not _nothing and self.session.alive()
 
     def close(self) -> None:
-        """See `Session`; said once."""
-        self.session.close()
-        said, self.closed = self.closed, _nothing
-        said()
+        """See `Session`."""
+        closed, self.closed = self.closed, _nothing
+        closed(self.session)
 
 
-def _nothing() -> None:
+def _nothing(_: Session) -> None:
     pass

@@ -22,7 +22,9 @@ def test_code_is_never_run_without_a_sandbox_unless_that_is_said() -> None:
     with pytest.raises(ConfigError, match="--unsafe-no-sandbox"):
         sandbox("none")
     assert sandbox("none", no_sandbox=True) == unsafe()
-    with pytest.raises(ConfigError, match="sandbox is 'chroot'; valid: auto, monty, bwrap, sandlock, none"):
+    with pytest.raises(
+        ConfigError, match="sandbox is 'chroot'; valid: auto, monty, bwrap, sandlock, gvisor, container, none"
+    ):
         sandbox("chroot")
 
 
@@ -31,24 +33,34 @@ def test_a_machine_on_which_none_works_is_told_how_to_enable_one(monkeypatch: py
     monkeypatch.setattr(choose, "find_spec", lambda _: None)
     with pytest.raises(SandboxError, match=r"no sandbox works here, so no code is run.*bwrap: no; do this"):
         sandbox()
+    with pytest.raises(SandboxError, match=r"gvisor: no; do this"):
+        sandbox("gvisor")
+    monkeypatch.setattr(choose, "probe", lambda name: Probe(name, works=name == "container"))
+    with pytest.raises(SandboxError, match=r"container: works, but takes long to start: ask for it"):
+        sandbox()
     monkeypatch.setattr(choose, "probe", lambda name: Probe(name, works=True))
+    assert [sandbox(name).name for name in ("auto", "gvisor", "container")] == [
+        "bwrap",
+        "gvisor",
+        "container",
+    ]
     assert sandbox("bwrap").name == "bwrap"
 
 
 def test_a_tier_that_does_not_hold_does_not_work() -> None:
-    assert "could reach what it must not" in choose._reason(unsafe())
+    assert "could reach what it must not" in choose.why_not(unsafe())
 
 
 def test_a_tier_that_cannot_start_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "ended at once" in choose._reason(bwrap(program="/bin/false"))
+    assert "ended at once" in choose.why_not(bwrap(program="/bin/false"))
     monkeypatch.setattr(tier, "installed", lambda: None)
-    assert "apt install bubblewrap" in choose._reason(bwrap())
+    assert "apt install bubblewrap" in choose.why_not(bwrap())
     assert "no python3" in _without_interpreters(monkeypatch)
 
 
 def _without_interpreters(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(tier, "interpreters", list)
-    return choose._reason(bwrap(program="/bin/false"))
+    return choose.why_not(bwrap(program="/bin/false"))
 
 
 def test_an_installed_package_is_found_where_the_system_has_none(

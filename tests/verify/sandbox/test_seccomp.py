@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from adaptive_middleware.verify.sandbox.seccomp import seccomp_filter
+from adaptive_middleware.verify.sandbox.seccomp import profile, seccomp_filter
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
 ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -33,8 +33,8 @@ def verdict(
 @pytest.mark.parametrize(
     ("machine", "denied", "allowed"),
     [
-        ("x86_64", (101, 310, 272, 321, 425, 41, 53, 165), (0, 1, 9, 57, 59, 60, 231)),
-        ("aarch64", (117, 270, 97, 280, 425, 198, 199, 40), (63, 64, 222, 221, 93, 94)),
+        ("x86_64", (101, 310, 272, 321, 425, 41, 53, 165, 319), (0, 1, 9, 57, 59, 60, 231)),
+        ("aarch64", (117, 270, 97, 280, 425, 198, 199, 40, 279), (63, 64, 222, 221, 93, 94)),
     ],
 )
 def test_dangerous_calls_fail_and_ordinary_ones_do_not(
@@ -62,3 +62,24 @@ def test_calls_of_another_architecture_end_the_process() -> None:
 
 def test_an_unknown_architecture_has_no_filter() -> None:
     assert seccomp_filter("mips") is None
+
+
+def test_containers_are_told_the_same_by_name() -> None:
+    told = profile()
+    calls = told["syscalls"]
+    assert isinstance(calls, list)
+    refused, clone3, clone, ioctl = calls
+    assert told["defaultAction"] == "SCMP_ACT_ALLOW"
+    assert {
+        "ptrace",
+        "mount",
+        "unshare",
+        "bpf",
+        "socket",
+        "io_uring_setup",
+        "memfd_create",
+        "setpriority",
+    } <= set(refused["names"])
+    assert (refused["errnoRet"], clone3["errnoRet"]) == (1, 38)
+    assert clone["args"] == [{"index": 0, "value": 2**28, "valueTwo": 2**28, "op": "SCMP_CMP_MASKED_EQ"}]
+    assert ioctl["args"] == [{"index": 1, "value": 0x5412, "op": "SCMP_CMP_EQ"}]
