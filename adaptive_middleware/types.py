@@ -197,7 +197,8 @@ class Outcome:
     `failed` are samples that ended in an error, `dropped` answers that were begun and not finished. `shown_from` is the number of steps read before the
     answer was shown while it was written (None: it was returned whole), `rung` the effort that it was drawn with. `abstained` says why the tool calls of
     `choice` were withheld (`chosen` then says so, and calls nothing), or why no answer is returned. `id` names the call for `ports.Observer`; `budget` is
-    what it took of each budget that it was counted in, `shadow` how many samples a policy in shadow would have drawn at least.
+    what it took of each budget that it was counted in, `shadow` how many samples a policy in shadow would have drawn at least. `raw` is the score that
+    `question` was made of.
     """
 
     chosen: Path
@@ -219,3 +220,4 @@ class Outcome:
     id: str | None = field(default=None, compare=False)
     budget: tuple[Spent, ...] = ()
     shadow: int | None = None
+    raw: float | None = None

@@ -33,6 +33,7 @@ def shown(told: Mapping[str, Any]) -> Iterator[str]:
         yield from _beliefs(told, width)
         yield from _decisions(told, width)
     yield from _cost(told, width)
+    yield from _budget(told, width)
 
 
 def _head(told: Mapping[str, Any], width: int) -> Iterator[str]:
@@ -107,6 +108,7 @@ def _steps(chosen: Mapping[str, Any], width: int) -> Iterator[str]:
 def _beliefs(told: Mapping[str, Any], width: int) -> Iterator[str]:
     letters = " ▁▂▃▄▅▆▇█" if unicode_is_shown() else _ASCII
     scores = {f"sample {each['number']}": each for each in told["samples"]}
+    scores["question"] = {"raw": None, "mean": None, **(told["before"] or {}), "verified": None}
     for number, each in enumerate(told["dropped"], 1):
         scores[f"dropped {number}"] = {"raw": None, "mean": each["p"], "verified": None}
     size, wide = len(told["beliefs"][0]["bins"]), width >= _WIDE
@@ -156,6 +158,25 @@ def _cost(told: Mapping[str, Any], width: int) -> Iterator[str]:
         word = f"{saved:.0%} saved" if saved >= 0 else f"{-saved:.0%} more"
         always = f"always {cost['fixed_n']} samples: about {cost['fixed_tokens']:,} completion tokens; {word}"
         yield from _wrapped(always, width, then="  ")
+
+
+def _budget(told: Mapping[str, Any], width: int) -> Iterator[str]:
+    """What each budget had free when the call was granted something, and what the call took of it."""
+    for spent in told.get("budget", ()):
+        free, reserved, settled, left = (
+            _amount(spent.get(name), spent["unit"]) for name in ("free", "reserved", "settled", "left")
+        )
+        said = (
+            f"budget, {line(spent['budget'])}: {free} free when granted, {reserved} reserved, {settled} spent"
+        )
+        yield from _wrapped(f"{said}; {left} left afterwards", width, then="  ")
+
+
+def _amount(value: int | None, unit: str) -> str:
+    """An amount as people write it; dollars are counted in millionths."""
+    if value is None:
+        return "an unknown amount"
+    return f"{value / 1e6:,.4f} USD" if unit == "usd" else f"{value:,} {unit.replace('_', ' ')}"
 
 
 def _wrapped(text: str, width: int, first: str = "", then: str | None = None) -> list[str]:

@@ -80,6 +80,7 @@ def _decided(call: Kept, report: dict[str, Any]) -> dict[str, Any]:
         "failed": call.details["failed"],
         "samples": _samples(call, report),
         "dropped": report["dropped"],
+        "budget": report.get("budget", []),
         "beliefs": [asdict(belief) for belief in beliefs],
         "decisions": decisions,
         "would_change": would_change(report),

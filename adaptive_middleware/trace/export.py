@@ -77,7 +77,8 @@ def recorded(calls: Iterable[Kept]) -> Recorded:
 
 def _grown(known: Problem | None, call: Kept, samples: tuple[RecordedSample, ...]) -> Problem:
     if known is None:
-        return Problem(call.id, call.question or "", samples, extra={"time": call.at})
+        raw = ((call.report or {}).get("question") or {}).get("raw")
+        return Problem(call.id, call.question or "", samples, question_score=raw, extra={"time": call.at})
     return replace(known, samples=(*known.samples, *samples))
 
 
