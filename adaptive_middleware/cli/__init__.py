@@ -26,7 +26,9 @@ def root() -> None:
 _PRM = "torch", "transformers", "safetensors", "peft", "numpy", "scipy", "sklearn"
 _SERVER = "starlette", "uvicorn", "prometheus_client"
 _EXTRAS: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(_PRM, "prm") | dict.fromkeys(_SERVER, "server") | {"httpx2": "http", "matplotlib": "report"}
+    dict.fromkeys(_PRM, "prm")
+    | dict.fromkeys(_SERVER, "server")
+    | {"httpx2": "http", "matplotlib": "report", "pyarrow": "parquet"}
 )
 
 
