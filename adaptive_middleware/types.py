@@ -221,3 +221,21 @@ class Outcome:
     budget: tuple[Spent, ...] = ()
     shadow: int | None = None
     raw: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A call that ended without an answer, and what is known of its cost until then.
+
+    `why` is `cancelled` (also where nobody read its stream on) or `failed: CODE`, the code of an `AdaptiveError` or the class of another error; `error` and
+    `message` are the error's class and words. `drawn` are the answers that had ended or were closed, `begun` is how many were asked for.
+    """
+
+    why: str
+    error: str
+    message: str
+    rule: str = "default"
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
+    drawn: tuple[Path, ...] = ()
+    begun: int = 0
+    id: str | None = field(default=None, compare=False)

@@ -25,7 +25,11 @@ def shown(told: Mapping[str, Any]) -> Iterator[str]:
     """The page, line by line, none wider than the terminal."""
     width = max(shutil.get_terminal_size((_PAPER, 24)).columns, _NARROW) if sys.stdout.isatty() else _PAPER
     yield from _head(told, width)
-    if "decisions" not in told:
+    if told["unanswered"] is not None:
+        yield from _wrapped(
+            f"no answer, {line(told['unanswered'])}: {line(told['cause'] or '')}", width, then="  "
+        )
+    elif "decisions" not in told:
         yield "passed through: one sample, nothing was decided"
         yield from _quoted(told["said"], width)
     else:
@@ -150,7 +154,7 @@ def _cost(told: Mapping[str, Any], width: int) -> Iterator[str]:
     cost = told["cost"]
     usd = "" if cost["usd"] is None else f", {cost['usd']:.4f} USD"
     yield ""
-    drawn = f"{cost['samples']} sample{'s' * (cost['samples'] > 1)}"
+    drawn = f"{cost['samples']} sample{'s' * (cost['samples'] != 1)}"
     tokens = f"{cost['completion_tokens']:,} completion tokens, {cost['prm_tokens']:,} PRM tokens{usd}"
     yield from _wrapped(f"cost: {drawn}, {tokens}", width, then="  ")
     if cost["fixed_n"] > 1:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adaptive_middleware.cli.search_options import Degraded, Model, Rule, Since, Text, Until, Verdict, search
+from adaptive_middleware.cli.search_options import (
+    Degraded,
+    Failed,
+    Model,
+    Rule,
+    Since,
+    Text,
+    Until,
+    Verdict,
+    search,
+)
 from adaptive_middleware.cli.store_option import Json, Store, place
 
 if TYPE_CHECKING:
@@ -58,6 +68,7 @@ def export(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     since: Since = None,
     until: Until = None,
     degraded: Degraded = False,
+    failed: Failed = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file.")] = False,
     store: Store = None,
     as_json: Json = False,
@@ -66,7 +77,8 @@ def export(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     from adaptive_middleware.trace import export as exports  # noqa: PLC0415 - `--help` stays fast
     from adaptive_middleware.trace.reading import found  # noqa: PLC0415 - as above
 
-    calls = found(place(store), search(text, model, rule, verdict, since, until, degraded=degraded))
+    wanted = search(text, model, rule, verdict, since, until, degraded=degraded, failed=failed)
+    calls = found(place(store), wanted)
     if written_as is Format.PARQUET:
         _table(form, calls, out, force=force, as_json=as_json)
         return

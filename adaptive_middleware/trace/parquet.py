@@ -44,7 +44,14 @@ def _schema(pyarrow: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
     columns = {"id": text, "time": times, "seconds": number, "rule": text, "strategy": text, "model": text}
     columns |= {"call_site": text, "run_id": text, "p": number, "lower": number}
     columns |= dict.fromkeys(("samples", "max_samples", "tokens", "prm_tokens", "fixed_tokens"), whole)
-    columns |= {"usd": number, "degraded": whole, "verified": flag, "correct": flag, "level": text}
+    columns |= {
+        "usd": number,
+        "degraded": whole,
+        "verified": flag,
+        "correct": flag,
+        "unanswered": text,
+        "level": text,
+    }
     return pyarrow.schema(list((columns | {"question": text, "details": text}).items()))
 
 
