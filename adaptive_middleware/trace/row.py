@@ -44,7 +44,7 @@ def row_of(ended: Ended, keeping: Keeping) -> dict[str, object]:
         "id": outcome.id,
         "at": ended.at,
         "seconds": ended.seconds,
-        "rule": outcome.rule,
+        "rule": keeping.credentials(outcome.rule),
         "strategy": keeping.credentials(outcome.strategy),
         "model": _named(request.model, keeping),
         "call_site": _named(request.call_site, keeping),
@@ -116,7 +116,7 @@ def _sample(candidate: Candidate, keeping: Keeping) -> dict[str, object]:
         "steps": keeping.steps(read_answer(path).steps),
         "estimate": None if candidate.estimate is None else candidate.estimate.mean,
         "logprobs": summary(path.logprobs),
-        "finish_reason": path.finish_reason,
+        "finish_reason": _named(path.finish_reason, keeping),
         "tokens": path.usage.completion_tokens,
     }
 
