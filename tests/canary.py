@@ -8,7 +8,6 @@ have it. Log records and the files that a test leaves must not have it, either. 
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -177,5 +176,5 @@ class Plugin:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with the session; once, also where several conftest files ask for it."""
-    if NAME not in os.environ and not config.pluginmanager.has_plugin("adaptive-canary"):
+    if not config.pluginmanager.has_plugin("adaptive-canary"):
         config.pluginmanager.register(Plugin(), "adaptive-canary")
