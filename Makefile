@@ -28,7 +28,7 @@ demo: $(VENV)/.ready-demo ## run the embedded model pair on graded problems and 
 	$(BIN)/adaptive-middleware demo
 
 test: check ## everything that CI runs: lint, types, floors, tests with branch coverage
-	$(BIN)/pytest -q --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-missing:skip-covered
 
 # Each framework in an environment of its own, because their requirements exclude each other: its example, and its
 # unchanged client against the proxy.

@@ -35,17 +35,7 @@ class RedisStore:
     @classmethod
     def at(cls, url: str, *, prefix: str = "adaptive-budget", seconds: float = 5.0) -> RedisStore:
         """The store at a `redis://` address; raises `ConfigError` without the package `redis`, or for no address."""
-        try:
-            from redis import Redis  # noqa: PLC0415 - an extra
-        except ImportError as error:
-            message = "budgets in Redis need the package 'redis': pip install 'adaptive-middleware[redis]'"
-            raise ConfigError(message) from error
-        try:
-            client = Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds)
-        except ValueError as error:
-            message = f"the address of the budgets' Redis cannot be used: {error}"
-            raise ConfigError(message) from error
-        return cls(client, prefix=prefix)
+        return cls(client_at(url, seconds), prefix=prefix)
 
     def reserve(self, ask: Ask) -> Grant:
         """Take as many of the holds as all accounts have room for; expired holds are healed first."""
@@ -86,8 +76,28 @@ class RedisStore:
         try:
             return self._script(keys=[self._prefix], args=[*words[:1], HEALED_KEPT, *words[1:]])
         except self._failed as error:
-            message = f"the budgets' Redis cannot be used: {error}; check that it runs and can be reached"
-            raise BudgetUnavailable(message) from error
+            raise unavailable(error) from error
+
+
+def client_at(url: str, seconds: float) -> Any:  # noqa: ANN401 - redis is optional
+    """A client for a `redis://` address; raises `ConfigError` without the package `redis`, or for no address."""
+    try:
+        from redis import Redis  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        message = "budgets in Redis need the package 'redis': pip install 'adaptive-middleware[redis]'"
+        raise ConfigError(message) from error
+    try:
+        return Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds)
+    except ValueError as error:
+        message = f"the address of the budgets' Redis cannot be used: {error}"
+        raise ConfigError(message) from error
+
+
+def unavailable(error: Exception) -> BudgetUnavailable:
+    """What callers are told of an error of the server."""
+    return BudgetUnavailable(
+        f"the budgets' Redis cannot be used: {error}; check that it runs and can be reached"
+    )
 
 
 def _seconds(line: Line) -> int:

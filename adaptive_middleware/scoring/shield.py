@@ -15,6 +15,8 @@ from adaptive_middleware.types import Request
 
 LOG = logging.getLogger(__name__)
 _TELLING = 0.2
+LEFT_ALONE = "left alone after"
+"""What every error says that an open breaker made; whoever reads traces looks for it."""
 
 
 @dataclass(slots=True)
@@ -36,7 +38,7 @@ class Shield:
         A `TimeoutError` or `ScorerError` at that deadline becomes `ScorerTimeout`.
         """
         if not self.breaker.admits():
-            message = f"left alone after {self.breaker.failures} failures in a row (the last: {self._last}); tried again in {self.breaker.trial_in:.0f} s"
+            message = f"{LEFT_ALONE} {self.breaker.failures} failures in a row (the last: {self._last}); tried again in {self.breaker.trial_in:.0f} s"
             raise ScorerError(message)
         ends = Deadline(request.deadline).share(self.share)
         given = ends.left()

@@ -105,17 +105,16 @@ def one(file: File, call_id: str) -> Kept:
     with closing(open_to_read(file)) as connection:
         whole = found_id(connection, call_id, file)
         row = connection.execute("SELECT * FROM calls WHERE id = ?", (whole,)).fetchone()
-        return _kept(row, file)
+        return kept_of(row, file)
 
 
 def found(file: File, search: Search, most: int | None = None) -> Iterator[Kept]:
     """The calls that a search finds, the latest first, at most `most`; raises `TraceError` as `one` does."""
-    wanted, values = _conditions(search)
-    where = f" WHERE {' AND '.join(wanted)}" if wanted else ""
+    where, values = selecting(search)
     query = f"SELECT * FROM calls{where} ORDER BY at DESC, id DESC"  # noqa: S608 - fixed conditions
     with closing(open_to_read(file)) as connection:
         try:
-            every = (_kept(row, file) for row in connection.execute(query, values))
+            every = (kept_of(row, file) for row in connection.execute(query, values))
             yield from islice((kept for kept in every if search.text is None or kept.says(search.text)), most)
         except sqlite3.Error as error:
             raise _unreadable(file, error) from error
@@ -147,6 +146,15 @@ def _matching(connection: sqlite3.Connection, call_id: str) -> list[Any]:
     return connection.execute("SELECT id FROM calls WHERE id = ?", (call_id.lower(),)).fetchall()
 
 
+def selecting(search: Search) -> tuple[str, list[object]]:
+    """The WHERE of a search (empty where nothing is wanted), and its values.
+
+    It lets through all calls that are wanted; whether a text is really said, `Kept.says`.
+    """
+    wanted, values = _conditions(search)
+    return f" WHERE {' AND '.join(wanted)}" if wanted else "", values
+
+
 def _conditions(search: Search) -> tuple[list[str], list[object]]:
     pairs: list[tuple[str, object]] = [
         ("model = ?", search.model),
@@ -173,7 +181,8 @@ def _pattern(text: str) -> str:
     return f"%{escaped}%"
 
 
-def _kept(row: sqlite3.Row, file: File) -> Kept:
+def kept_of(row: sqlite3.Row, file: File) -> Kept:
+    """The call in a row of all columns; raises `TraceError` where what is kept of it is damaged."""
     values = {name: row[name] for name in row.keys() if name != "judged_at"}  # noqa: SIM118 - a row iterates over values
     try:
         values["details"] = json.loads(values["details"])

@@ -20,13 +20,16 @@ from adaptive_middleware.errors import TraceError, UnknownCall
 from adaptive_middleware.server.guard import Guard, digest
 from adaptive_middleware.trace.reading import one
 from adaptive_middleware.trace.schema import open_to_read
+from adaptive_middleware.view.asked import asked
+from adaptive_middleware.view.call_page import of_call
 from adaptive_middleware.view.figures import figures
 from adaptive_middleware.view.html import page, text
-from adaptive_middleware.view.pages import of_call, overview
+from adaptive_middleware.view.overview import overview
+from adaptive_middleware.view.spend import UNSEEN, Budgets, spend
 
 LOOK_SECONDS, WATCHERS = 1.0, 16
 _POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
 HEADERS = {
@@ -40,22 +43,26 @@ HEADERS = {
 
 @dataclass(slots=True)
 class View:
-    """The handlers for one store; `watching` are the open streams of changes."""
+    """The handlers for one store and the budgets beside it; `watching` are the open streams of changes."""
 
     store: File
     seconds: float = LOOK_SECONDS
+    budgets: Budgets = UNSEEN
     watching: int = 0
 
-    async def index(self, _request: Request) -> Response:
-        """Answer `GET /`."""
-        return await _page(lambda: overview(figures(self.store), str(self.store)))
+    async def index(self, request: Request) -> Response:
+        """Answer `GET /`, with filters or without."""
+        search = asked(request.query_params)
+        return await _page(
+            lambda: overview(figures(self.store, search=search), str(self.store), spend(self.budgets))
+        )
 
     async def call(self, request: Request) -> Response:
         """Answer `GET /calls/ID`."""
         return await _page(lambda: of_call(one(self.store, request.path_params["id"])))
 
     async def events(self, _request: Request) -> Response:
-        """Answer `GET /events`: an event `changed` each time the store was written."""
+        """Answer `GET /events`: an event `changed` each time the store was written, or a budget moved."""
         if self.watching >= WATCHERS:
             return Response(f"{WATCHERS} pages are open already", 503, HEADERS)
         return StreamingResponse(self._changes(), headers=HEADERS, media_type="text/event-stream")
@@ -65,10 +72,10 @@ class View:
         try:
             with closing(open_to_read(self.store)) as connection:
                 yield "retry: 2000\n\n"
-                seen = _version(connection)
+                seen = await self._state(connection)
                 while True:
                     await asyncio.sleep(self.seconds)
-                    now = _version(connection)
+                    now = await self._state(connection)
                     yield ": \n\n" if now == seen else "event: changed\ndata: \n\n"
                     seen = now
         except (TraceError, sqlite3.Error):
@@ -76,10 +83,21 @@ class View:
         finally:
             self.watching -= 1
 
+    async def _state(self, connection: sqlite3.Connection) -> object:
+        """What differs as soon as there is something new to show."""
+        moved = None if self.budgets.looking is None else await asyncio.to_thread(spend, self.budgets)
+        return _version(connection), moved and moved.marks
 
-def application(store: File, *, key: str | None = None, seconds: float = LOOK_SECONDS) -> ASGIApp:
-    """The application for a store; with `key`, it is asked for."""
-    view = View(store, seconds)
+
+def application(
+    store: File,
+    *,
+    key: str | None = None,
+    seconds: float = LOOK_SECONDS,
+    budgets: Budgets = UNSEEN,
+) -> ASGIApp:
+    """The application for a store, and for the budgets that are counted elsewhere; with `key`, it is asked for."""
+    view = View(store, seconds, budgets)
     routes = [
         Route("/", view.index),
         Route("/calls/{id}", view.call),

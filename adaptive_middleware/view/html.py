@@ -47,8 +47,9 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> s
         for first, *cells in rows
     )
     label = text(caption)
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table><caption>{label}</caption>'
+    return (  # the caption stands outside of what scrolls, so that all of it can be read on a phone
+        f'<p class="caption" aria-hidden="true">{label}</p>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table aria-label="{label}">'
         f"<thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>"
     )
 
@@ -56,3 +57,13 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> s
 def number(value: float | None, form: str = ".3f") -> str:
     """A number, or a dash where there is none."""
     return "-" if value is None else format(value, form)
+
+
+def section(name: str, title: str, body: Iterable[str]) -> str:
+    """A part of a page that is renewed by itself when the store changes; `body` is markup."""
+    return f'<section id="{name}" data-live aria-labelledby="{name}-title"><h2 id="{name}-title">{text(title)}</h2>{"".join(body)}</section>'
+
+
+def call_link(call: str, words: str) -> str:
+    """A link to the page of a call."""
+    return f'<a href="/calls/{text(call)}">{text(words)}</a>'

@@ -10,16 +10,23 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 from typer.testing import CliRunner
 
+from adaptive_middleware.budget.caps import Cap
+from adaptive_middleware.budget.look import SqliteLook
+from adaptive_middleware.budget.sqlite import SqliteStore
+from adaptive_middleware.budget.store import Ask, Line, Settlement
 from adaptive_middleware.cli import app
 from adaptive_middleware.trace.reading import one
 from adaptive_middleware.view.app import WATCHERS, View, application
+from adaptive_middleware.view.spend import Budgets
 from tests.server.threaded import running
 from tests.trace.made import asked
 
@@ -110,6 +117,39 @@ async def test_streams_are_counted_bounded_and_given_back(store: Path) -> None:
     assert (await view.events(None)).status_code == 503  # type: ignore[arg-type]
 
 
+async def test_the_stream_says_when_a_budget_moved(store: Path, tmp_path: Path) -> None:
+    budget = SqliteStore(tmp_path / "budget.db")
+    changes = View(store, 0.001, _budgets(tmp_path / "budget.db"))._changes()
+    assert await anext(changes) == "retry: 2000\n\n"
+    assert await anext(changes) == ": \n\n"
+    day = f"tokens:all=:day={time.strftime('%Y-%m-%d', time.gmtime())}"
+    budget.reserve(Ask(("call.0",), (Line(day, 9, 1, 0, 4e9),), 600.0))
+    budget.close()
+    assert await anext(changes) == "event: changed\ndata: \n\n"
+    await changes.aclose()  # type: ignore[attr-defined]
+
+
+def test_the_page_shows_what_is_spent_and_reserved_at_this_moment(store: Path, tmp_path: Path) -> None:
+    budget = SqliteStore(tmp_path / "budget.db")
+    day = f"tokens:all=:day={time.strftime('%Y-%m-%d', time.gmtime())}"
+    with running(application(store, budgets=_budgets(tmp_path / "budget.db"))) as url:
+        assert "Nothing is counted in this day." in httpx2.get(url).text
+        budget.reserve(Ask(("call.0",), (Line(day, 9, 3, 0, 4e9),), 600.0))
+        assert "0 spent, 3 reserved, 6 left" in httpx2.get(url).text
+        budget.settle([Settlement("call.0", (2,))])
+        assert "2 spent, 0 reserved, 7 left" in httpx2.get(url).text
+    budget.close()
+
+
+def _budgets(file: Path) -> Budgets:
+    return Budgets((Cap("tokens", 9),), SqliteLook(file), "Counted in a file.")
+
+
+def test_filters_are_taken_from_the_address(site: str) -> None:
+    assert "Calls with model <b>small</b>: 1." in httpx2.get(f"{site}/?model=small").text
+    assert "No call that the filters let through." in httpx2.get(f"{site}/?model=none").text
+
+
 async def test_a_stream_of_a_store_that_is_gone_ends(tmp_path: Path) -> None:
     assert [part async for part in View(tmp_path / "none.db")._changes()] == []
 
@@ -153,6 +193,28 @@ def test_the_command_listens_on_loopback_and_tells_people_so(
     done = CliRunner().invoke(app, ["view", "--store", str(store), "--port", "0"])
     assert (done.exit_code, heard) == (0, ["127.0.0.1"])
     assert done.stdout.startswith(f"{store} is shown at http://127.0.0.1:")
+
+
+def test_the_command_takes_store_and_budgets_from_a_configuration(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "adaptive.yaml"
+    config.write_text(
+        f"version: 1\ntrace: {{path: {store.name}}}\nbudgets: [{{amount: {{usd: 5}}}}]\n", encoding="utf-8"
+    )
+    shown: list[str] = []
+
+    def serve(served: Any, listener: socket.socket, **_: object) -> None:
+        listener.close()
+        with running(served) as url:
+            shown.append(httpx2.get(url).text)
+
+    monkeypatch.setattr("adaptive_middleware.server.serving.serve", serve)
+    monkeypatch.delenv("ADAPTIVE_MIDDLEWARE_STORE", raising=False)
+    assert CliRunner().invoke(app, ["view", "--config", str(config), "--port", "0"]).exit_code == 0
+    assert str(store) in shown[0]
+    assert "$5.00 per day" in shown[0]
+    assert "no other process can see" in shown[0]
 
 
 def test_the_command_refuses_a_store_that_is_not_there(tmp_path: Path) -> None:

@@ -16,19 +16,23 @@ from adaptive_middleware.testing import answer
 from adaptive_middleware.trace.explain import explanation
 from adaptive_middleware.trace.reading import one
 from adaptive_middleware.types import Path
-from adaptive_middleware.view.figures import Bin, Figures, Line, Today, calibration, figures
+from adaptive_middleware.view.call_page import _decided, of_call
+from adaptive_middleware.view.figures import Bin, Figures, Judged, Line, Today, calibration, figures
 from adaptive_middleware.view.html import facts, text
-from adaptive_middleware.view.pages import _decided, of_call, overview
-from adaptive_middleware.view.svg import bars, belief, reliability, score
+from adaptive_middleware.view.overview import overview
+from adaptive_middleware.view.spend import UNSEEN, Spend
+from adaptive_middleware.view.svg import bars, belief, meter, reliability, score
 from tests.trace.made import asked, calibrate, kept, plain_calls
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>' \" onmouseover=alert(3) \x1b[2J\u202e\ud800</pre>&lt;"
 ALLOWED = {
     "html", "head", "meta", "title", "link", "script", "body", "header", "h1", "h2", "p", "span", "main", "dl", "dt", "dd",
     "figure", "svg", "rect", "circle", "path", "text", "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "a", "code",
-    "pre", "ol", "ul", "li", "h3", "details", "summary",
+    "pre", "ol", "ul", "li", "h3", "details", "summary", "nav", "section", "figcaption", "g", "b", "strong", "form", "label",
+    "select", "option", "input", "button",
 }  # fmt: skip
-VOID = {"meta", "link"}
+VOID = {"meta", "link", "input"}
+UNSPENT = Spend(UNSEEN, 0.0)
 
 
 class Read(HTMLParser):
@@ -66,7 +70,7 @@ class Read(HTMLParser):
 def read(page: str) -> Read:
     found = Read(page)
     assert found.scripts == ["/view.js"]
-    assert all(link.startswith("/") and not link.startswith("//") for link in found.links)
+    assert all(link.startswith(("/", "#")) and not link.startswith("//") for link in found.links)
     return found
 
 
@@ -95,7 +99,7 @@ class Scripted:
 
 
 def test_hostile_texts_are_texts_on_both_pages(store: File) -> None:
-    for page in (overview(figures(store), f"/x/{HOSTILE}"), of_call(one(store, "last"))):
+    for page in (overview(figures(store), f"/x/{HOSTILE}", UNSPENT), of_call(one(store, "last"))):
         found = read(page)
         said = "".join(found.said)
         assert "<script>alert(1)</script>" in said
@@ -119,7 +123,7 @@ def test_a_call_is_shown_with_its_samples_steps_scores_and_decisions(store: File
 
 
 def test_the_overview_links_every_call_and_counts_them(store: File) -> None:
-    page = overview(figures(store), "s")
+    page = overview(figures(store), "s", UNSPENT)
     found = read(page)
     assert f"/calls/{one(store, 'last').id}" in found.links
     said = " ".join(found.said)
@@ -135,7 +139,7 @@ def test_an_empty_store_says_so(tmp_path: File) -> None:
     from adaptive_middleware.trace.schema import open_to_write  # noqa: PLC0415
 
     open_to_write(tmp_path / "t.db").close()
-    assert "No call is kept yet" in "".join(read(overview(figures(tmp_path / "t.db"), "s")).said)
+    assert "No call is kept yet" in "".join(read(overview(figures(tmp_path / "t.db"), "s", UNSPENT)).said)
 
 
 def test_calls_that_were_passed_through_have_no_decisions(tmp_path: File) -> None:
@@ -144,7 +148,7 @@ def test_calls_that_were_passed_through_have_no_decisions(tmp_path: File) -> Non
     assert "Decisions" not in said
     assert "Answer" in said
     assert "Nothing is known of right and wrong" in "".join(
-        read(overview(figures(tmp_path / "t.db"), "s")).said
+        read(overview(figures(tmp_path / "t.db"), "s", UNSPENT)).said
     )
 
 
@@ -182,7 +186,10 @@ def line(p: float | None, correct: int | None, **more: object) -> Line:
 
 
 def of(*lines: Line) -> Figures:
-    return Figures(len(lines), Today(0, 0, None), lines)
+    judged = [
+        Judged(one.at, one.p, one.correct) for one in lines if one.p is not None and one.correct is not None
+    ]
+    return Figures(len(lines), Today(0, 0, None), lines, tuple(judged))
 
 
 def test_figures_are_sums_over_calls() -> None:
@@ -192,7 +199,7 @@ def test_figures_are_sums_over_calls() -> None:
 
 
 def test_calibration_is_by_tenths_and_its_counts_add_up() -> None:
-    judged = [line(0.05, 0), line(0.95, 1), line(0.97, 0), line(1.0, 1)]
+    judged = [Judged(0.0, 0.05, 0), Judged(0.0, 0.95, 1), Judged(0.0, 0.97, 0), Judged(0.0, 1.0, 1)]
     assert calibration(judged) == [Bin(0.05, 0, 1), Bin((0.95 + 0.97 + 1.0) / 3, 2, 3)]
 
 
@@ -200,7 +207,7 @@ def test_drift_is_the_gap_of_the_older_and_of_the_newer_half() -> None:
     newer, older = [line(0.9, 0)] * 10, [line(0.9, 1)] * 10
     seen = of(*newer, *older)
     assert list(seen.drift or ()) == pytest.approx([-0.1, 0.9])
-    assert "-0.100 in the older half, +0.900 in the newer one" in overview(seen, "s")
+    assert "-0.100 in the older half, +0.900 in the newer one" in overview(seen, "s", UNSPENT)
     assert of(*newer).drift is None
 
 
@@ -210,7 +217,7 @@ def test_what_was_spent_today_begins_at_midnight_utc(tmp_path: File) -> None:
     assert figures(tmp_path / "t.db", at).today.calls == 1
     assert figures(tmp_path / "t.db", at + 86_400).today == Today(0, 0, None)
     spent = Figures(1, Today(1, 5, 0.25), (line(0.5, 1),))
-    assert "0.2500 dollars" in overview(spent, "s")
+    assert "$0.25, where a price is known" in overview(spent, "s", UNSPENT)
 
 
 def test_a_damaged_store_is_an_error_with_its_name(tmp_path: File) -> None:
@@ -242,9 +249,17 @@ def test_what_is_not_known_is_left_out_of_facts() -> None:
 
 
 def test_pictures_keep_to_their_frames() -> None:
-    assert 'height="116.0"' in bars([(1, 4), (2, 2)], "x")
-    assert 'height="58.0"' in bars([(1, 4), (2, 2)], "x")
-    assert 'cx="100.0" cy="100.0"' in reliability([Bin(0.5, 1, 2)], "x")
+    assert 'height="90.0"' in bars([(1, 4), (2, 2)], "x")
+    assert 'height="45.0"' in bars([(1, 4), (2, 2)], "x")
+    assert 'cx="110.0" cy="110.0"' in reliability([Bin(0.5, 1, 2)], "x")
     assert 'width="60.0"' in score(7.0)
     assert belief((0.0, 0.0), "x").count("<rect") == 2
     assert bars([], "x")
+    assert 'width="200.0"' in meter(30, 0, 10)
+    assert 'width="50.0" height="8"/><rect class="soft" x="50.0" width="100.0"' in meter(1, 2, 4)
+
+
+def test_many_numbers_of_samples_keep_room_for_their_names() -> None:
+    drawn = bars([(n, 1) for n in range(1, 41)], "x")
+    assert drawn.count("<rect") == 40
+    assert drawn.count("<text") == 14

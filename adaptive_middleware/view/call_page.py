@@ -1,87 +1,14 @@
-"""The two pages: all calls, and one of them."""
+"""The page of one call: its decisions, the belief after each sample, and every sample with its steps and scores."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from adaptive_middleware.trace.explain import explanation, moment
+from adaptive_middleware.trace.explain import explanation
 from adaptive_middleware.trace.reading import SHORT, Kept
-from adaptive_middleware.view.figures import LATEST, LISTED, Figures, Line
 from adaptive_middleware.view.html import facts, number, page, table, text
-from adaptive_middleware.view.svg import bars, belief, reliability, score
-
-_HEADS = "call", "time, UTC", "policy", "samples", "p", "lower", "tokens", "seconds", "degraded", "right"
-_RIGHT = {None: "-", 0: "wrong", 1: "right"}
-
-
-def overview(seen: Figures, name: str) -> str:
-    """The page of all calls."""
-    return page("Calls", _overview(seen, name))
-
-
-def _overview(seen: Figures, name: str) -> Iterator[str]:
-    yield f'<header><h1>Calls</h1><p>{text(name)} <span id="live" role="status"></span></p></header><main>'
-    yield facts(_spent(seen))
-    if not seen.lines:
-        yield "<p>No call is kept yet. They appear here as they end.</p></main>"
-        return
-    yield f"<h2>Samples of a call</h2><p>Of the latest {len(seen.lines)} calls.</p>"
-    yield f"<figure>{bars(seen.samples, 'calls by number of samples')}</figure>"
-    yield from _calibration(seen)
-    yield "<h2>Latest calls</h2>"
-    rows = (_row(line) for line in seen.lines[:LISTED])
-    yield table(f"The latest {min(len(seen.lines), LISTED)} of {seen.total} calls", _HEADS, rows)
-    yield "</main>"
-
-
-def _spent(seen: Figures) -> list[tuple[str, object]]:
-    today, usd = seen.today, seen.today.usd
-    latest = f"of the latest {len(seen.lines)}" if seen.total > LATEST else "of all"
-    return [
-        ("calls kept", seen.total),
-        ("today, UTC", f"{today.calls} calls, {today.tokens} completion tokens"),
-        ("spent today", None if usd is None else f"{usd:.4f} dollars, where a price is known"),
-        (
-            "tokens saved",
-            None if seen.saved is None else f"{seen.saved:.0%} against the most samples, {latest}",
-        ),
-        ("degraded", f"{seen.degraded} calls {latest}"),
-    ]
-
-
-def _calibration(seen: Figures) -> Iterator[str]:
-    yield "<h2>Calibration</h2>"
-    judged = len(seen.judged)
-    if not judged:
-        yield "<p>Nothing is known of right and wrong: <code>adaptive-middleware feedback</code> tells it.</p>"
-        return
-    yield f"<p>{judged} calls with a probability are known to be right or wrong. On the line, both agree.</p>"
-    yield f"<figure class='square'>{reliability(seen.bins, 'share of right answers by probability')}</figure>"
-    if seen.drift is None:
-        yield "<p>Drift is shown from 20 judged calls on.</p>"
-        return
-    older, newer = seen.drift
-    yield (
-        f"<p>Probability minus share of right answers: {older:+.3f} in the older half, {newer:+.3f} in the newer one. "
-        "<code>adaptive-middleware audit</code> tests whether that is chance.</p>"
-    )
-
-
-def _row(line: Line) -> tuple[str, ...]:
-    short = text(line.id[-SHORT:])
-    return (
-        f'<a href="/calls/{text(line.id)}">{short}</a>',
-        text(moment(line.at)[:19].replace("T", " ")),
-        text(line.rule),
-        f"{line.samples} of {line.max_samples}",
-        number(line.p),
-        number(line.lower),
-        str(line.tokens),
-        number(line.seconds, ".2f"),
-        str(line.degraded) if line.degraded else "-",
-        _RIGHT[line.correct],
-    )
+from adaptive_middleware.view.svg import belief, score
 
 
 def of_call(call: Kept) -> str:
@@ -150,5 +77,5 @@ def _sample(sample: Mapping[str, Any], *, chosen: bool) -> Iterator[str]:
     for at in range(max(len(steps), len(scores))):
         value = scores[at - first] if at >= first and at - first < len(scores) else None
         shown = "" if value is None else f"{score(value)} {number(value)}"
-        yield f"<li><pre>{text(steps[at] if at < len(steps) else '')}</pre><p>{shown}</p></li>"
+        yield f"<li><pre>{text(steps[at].rstrip() if at < len(steps) else '')}</pre><p>{shown}</p></li>"
     yield "</ol></details>"
