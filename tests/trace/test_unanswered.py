@@ -18,6 +18,11 @@ from adaptive_middleware.testing import ScriptedSampler, ScriptedStreamer
 from adaptive_middleware.trace.export import audit_lines
 from adaptive_middleware.trace.reading import Kept, Search, found
 from adaptive_middleware.trace.settings import Level
+from adaptive_middleware.view.asked import asked as wanted
+from adaptive_middleware.view.call_page import of_call
+from adaptive_middleware.view.figures import figures
+from adaptive_middleware.view.overview import overview
+from adaptive_middleware.view.spend import UNSEEN, spend
 from tests.trace.made import SUM, asked, kept
 
 SECRET, TEXT = "sk-proj-" + "a1B2c3D4" * 5, "the cards of ann@example.org"
@@ -98,6 +103,18 @@ def test_explain_says_it_and_decides_nothing(tmp_path: File) -> None:
     explained = json.loads(told("explain", left.id, "--store", store, "--json"))
     assert (explained["unanswered"], explained["cause"]) == ("cancelled", "GeneratorExit")
     assert "decisions" not in explained
+
+
+def test_the_live_page_lists_and_filters_them(tmp_path: File) -> None:
+    store = tmp_path / "t.db"
+    failed, left = failing(store)
+    every, without = figures(store), figures(store, search=wanted({"answered": "no"}))
+    assert [line.unanswered for line in every.lines] == [None, "cancelled", "failed: AMW-E300"]
+    assert [line.id for line in without.lines] == [left.id, failed.id]
+    page = overview(without, "t", spend(UNSEEN))
+    assert "<td>cancelled</td>" in page
+    assert "<td>AMW-E300</td>" in page
+    assert "failed: AMW-E300: SamplerError: HTTP 401" in of_call(failed)
 
 
 def test_they_are_exported_whole_and_are_nothing_to_audit(tmp_path: File) -> None:
