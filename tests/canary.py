@@ -11,6 +11,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
+from functools import wraps
 from pathlib import Path as File
 from typing import Any, TypeVar, get_args
 
@@ -136,10 +137,12 @@ def watch(canary: Canary, patches: pytest.MonkeyPatch) -> None:
     """Have the canary told of every call that observers are told of, and of every log record."""
     ended, unanswered = Observed.ended, Observed.unanswered
 
+    @wraps(ended)
     def answered(self: Observed, request: Request, outcome: Outcome, seconds: float) -> Outcome:
         canary.ended(request, outcome)
         return ended(self, request, outcome, seconds)
 
+    @wraps(unanswered)
     def failed(self: Observed, request: Request, call: Unanswered, seconds: float) -> None:
         canary.ended(request, call)
         unanswered(self, request, call, seconds)
