@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -31,16 +31,20 @@ class Call:
     rule: Rule
     request: Request
     tally: Tally | None = None
-    began: float = field(default_factory=time.monotonic)
+    began: float = 0.0
+    _around: AbstractContextManager[None] | None = None
     _answered: bool = False
 
     @classmethod
-    def of(cls, parts: Parts, request: Request) -> Call:
-        """A call that begins now, under the first rule that accepts it."""
+    def of(cls, parts: Parts, request: Request, *, surrounded: bool = False) -> Call:
+        """A call that begins now, under the first rule that accepts it; the observers are around it where it is `surrounded`."""
         began, rule = time.monotonic(), parts.rule(request)
         if rule.seconds is not None and not rule.shadow:
             request = replace(request, deadline=Deadline(request.deadline).sooner(rule.seconds).at)
-        return cls(parts, rule, request, Tally() if parts.thorough else None, began)
+        if parts.observed is None:
+            return cls(parts, rule, request, None, began)
+        tally = Tally() if parts.observed.thorough else None
+        return cls(parts, rule, request, tally, began, parts.around(request) if surrounded else None)
 
     @property
     def closed(self) -> Callable[[Sequence[Path]], None] | None:
@@ -51,24 +55,25 @@ class Call:
         """The flow of the call, counted."""
         return flow if self.tally is None else self.tally.of(flow)
 
-    def around(self) -> AbstractContextManager[None]:
-        """The observers that are there while a call is answered."""
-        return self.parts.around(self.request)
-
     def ended(self, outcome: Outcome) -> Outcome:
         """The outcome, named and told to the observers."""
         self._answered = True
         return self.parts.ended(self.request, outcome, self.rule, self.began)
 
     def __enter__(self) -> Self:
+        if self._around is not None:
+            self._around.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None or self._answered or self.tally is None:
-            return
-        tally = self.tally
+        if error is not None and not self._answered and self.tally is not None:
+            self._unanswered(error, self.tally)
+        if self._around is not None:
+            self._around.__exit__(kind, error, trace)
+
+    def _unanswered(self, error: BaseException, tally: Tally) -> None:
         told = Unanswered(
             why(error),
             type(error).__name__,

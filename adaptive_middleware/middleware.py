@@ -150,8 +150,8 @@ class Middleware:
         `streamer` and `extender` are for strategies that read answers step by step or continue them.
         """
         now = self._now
-        call = Call.of(now, request)
-        with call.around(), call:
+        call = Call.of(now, request, surrounded=True)
+        with call:
             with owned(streamer, call.request, call.closed) as mine:
                 outcome = run(call.counted(_guarded(call)), now.ports(sampler, mine, extender))
             return call.ended(outcome)
@@ -166,8 +166,8 @@ class Middleware:
     ) -> Outcome:
         """Answer `request` with samples from `sampler`, without blocking the event loop."""
         now = self._now
-        call = Call.of(now, request)
-        with call.around(), call:
+        call = Call.of(now, request, surrounded=True)
+        with call:
             async with aowned(streamer, call.request, call.closed) as mine:
                 outcome = await arun(call.counted(_guarded(call)), now.aports(sampler, mine, extender))
             return call.ended(outcome)

@@ -74,11 +74,6 @@ class Parts:
             return outcome
         return outcome if self.observed is None else self.observed.ended(request, outcome, seconds)
 
-    @property
-    def thorough(self) -> bool:
-        """Whether somebody is told of calls without an answer."""
-        return self.observed is not None and self.observed.thorough
-
     def unanswered(self, request: Request, call: Unanswered, began: float) -> None:
         """Tell the observers of a call that ended without an answer; `began` is a `time.monotonic()` instant."""
         if self.observed is not None:
