@@ -96,7 +96,8 @@ async def test_a_cancelled_call_keeps_what_it_had_used_and_counts_what_was_under
         await task
     (call,) = told.calls
     assert (call.why, call.error, call.begun) == ("cancelled", "CancelledError", 3)
-    assert call.usage == Usage(completion_tokens=3, requests=3, estimated=True)
+    prompts = 2 * (len("What is 2 + 2?") // 4)
+    assert call.usage == Usage(prompts, completion_tokens=3, requests=3, estimated=True)
     assert [path.text for path in call.drawn] == ["4"]
 
 

@@ -18,6 +18,7 @@ _STEPS = 20
 """Most steps of the returned answer that are shown."""
 _NARROW, _WIDE = 60, 75
 """Columns below which no page is made to fit, and from which a belief's quantiles have room."""
+_USED = ("requests", "prompt_tokens", "completion_tokens")
 _ASCII = " .:-=+*#@"
 
 
@@ -26,9 +27,7 @@ def shown(told: Mapping[str, Any]) -> Iterator[str]:
     width = max(shutil.get_terminal_size((_PAPER, 24)).columns, _NARROW) if sys.stdout.isatty() else _PAPER
     yield from _head(told, width)
     if told["unanswered"] is not None:
-        yield from _wrapped(
-            f"no answer, {line(told['unanswered'])}: {line(told['cause'] or '')}", width, then="  "
-        )
+        yield from _unanswered(told, width)
     elif "decisions" not in told:
         yield "passed through: one sample, nothing was decided"
         yield from _quoted(told["said"], width)
@@ -38,6 +37,15 @@ def shown(told: Mapping[str, Any]) -> Iterator[str]:
         yield from _decisions(told, width)
     yield from _cost(told, width)
     yield from _budget(told, width)
+
+
+def _unanswered(told: Mapping[str, Any], width: int) -> Iterator[str]:
+    used = told["used"]
+    counts = ", ".join(f"{used[name]:,} {name.replace('_', ' ')}" for name in _USED)
+    yield from _wrapped(f"no answer, {line(told['unanswered'])}: {line(told['cause'])}", width, then="  ")
+    yield from _wrapped(
+        f"used until then: {counts}{', in part estimated' * used['estimated']}", width, then="  "
+    )
 
 
 def _head(told: Mapping[str, Any], width: int) -> Iterator[str]:

@@ -31,6 +31,7 @@ def explanation(call: Kept) -> dict[str, Any]:
         "question": call.question,
         "unanswered": call.unanswered,
         "cause": call.details.get("cause"),
+        "used": call.details.get("usage"),
         "verdict": call.verdict,
         "verified": call.verified,
         "said": call.details["said"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any
 
@@ -103,6 +103,7 @@ def _details(ended: Ended, keeping: Keeping) -> dict[str, object]:
         "failed": [keeping.cause(path.error or "") for path in outcome.failed],
         "said": None if drawn or ended.unanswered else keeping.text(read_answer(outcome.chosen).text),
         "cause": None if ended.unanswered is None else _cause(ended.unanswered, keeping),
+        "usage": None if ended.unanswered is None else asdict(ended.unanswered.usage),
     }
 
 

@@ -100,6 +100,7 @@ def test_explain_says_it_and_decides_nothing(tmp_path: File) -> None:
     assert "no answer, failed: AMW-E300: SamplerError: HTTP 401" in page
     assert "passed through" not in page
     assert "cost: 1 sample, 0 completion tokens" in page
+    assert "used until then: 1 requests, 0 prompt tokens, 0 completion tokens, in part estimated" in page
     explained = json.loads(told("explain", left.id, "--store", store, "--json"))
     assert (explained["unanswered"], explained["cause"]) == ("cancelled", "GeneratorExit")
     assert "decisions" not in explained
