@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path as File
 
@@ -110,7 +111,11 @@ def test_nobody_waits_where_all_is_decided_or_nobody_is_left(caplog: pytest.LogC
     shadowing.put(RULE, REQUEST, PLAIN, 0.1)
     shadowing.end(10.0)
     shadowing.end(0.0)
-    assert [outcome.shadow for outcome in told] == [3]
+    shadowing._thread = None  # as if it had died
+    shadowing.put(RULE, REQUEST, PLAIN, 0.1)
+    shadowing.end(10.0)
+    assert [outcome.shadow for outcome in told] == [3, 3]
+    _left(weakref.ref(shadowing), os.getpid())
     _left(lambda: None, os.getpid())  # type: ignore[arg-type]
     _left(lambda: shadowing, 0)  # type: ignore[arg-type]
     assert caplog.records == []
