@@ -139,14 +139,14 @@ def measured(seconds: float, rate: float) -> dict[str, object]:
         took = time.monotonic() - began
         soak.sink.flush(60)
         gc.collect()
-        steady = [each for each in seen if each["second"] >= min(WARM_UP, seconds / 3)]
+        steady = [each for each in seen if each["second"] >= min(WARM_UP, seconds / 3)] or seen[-1:]
         held = sum(balance.held for balance in soak.ledger.balances([_account()]))
         found = {
             "calls": soak.ended.total(),
             "per_second": round(soak.ended.total() / took, 1),
             **soak.ended,
             "rss_mb": [round(steady[0]["rss_mb"], 1), round(steady[-1]["rss_mb"], 1)],
-            "rss_slope_mb_per_minute": round(_slope(steady), 3),
+            "rss_slope_mb_per_minute": round(_slope(steady), 3) if len(steady) > 1 else None,
             **{name: _range(steady, name) for name in ("descriptors", "tasks", "calls_open")},
             "kept": soak.sink.written,
             "not_kept": soak.sink.dropped,
