@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
-from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Self
 
-from adaptive_middleware.deadline import Deadline
+from adaptive_middleware.calling import Call
 from adaptive_middleware.effects import Flow, Strategy
 from adaptive_middleware.engine import arun, run
 from adaptive_middleware.live import astream, stream
@@ -49,7 +47,7 @@ class Middleware:
     `strategy` is what every call gets when no rule accepts it (default: one plain call). The scorer and
     the verifier are shared by all rules and called from one worker thread, so they need not be thread-safe; a
     `ports.ConcurrentScorer` is called directly. The event loop never waits for them. `observers` are told of
-    every call that was answered here; what they raise is logged and never reaches a call. After failures in a row
+    every call that was answered here, and of those that were not, if they want to (`ports.Thorough`); what they raise is logged and never reaches a call. After failures in a row
     `breaker` (5 of them, 10 s, unless another is given) leaves the scorer alone.
     """
 
@@ -151,13 +149,12 @@ class Middleware:
 
         `streamer` and `extender` are for strategies that read answers step by step or continue them.
         """
-        began, now = time.monotonic(), self._now
-        rule = now.rule(request)
-        request = _with_deadline(request, rule)
-        with now.around(request):
-            with owned(streamer, request) as mine:
-                outcome = run(_guarded(rule, request), now.ports(sampler, mine, extender))
-            return now.ended(request, outcome, rule, began)
+        now = self._now
+        call = Call.of(now, request, surrounded=True)
+        with call:
+            with owned(streamer, call.request, call.closed) as mine:
+                outcome = run(call.counted(_guarded(call)), now.ports(sampler, mine, extender))
+            return call.ended(outcome)
 
     async def arun(
         self,
@@ -168,13 +165,12 @@ class Middleware:
         extender: AsyncExtender | None = None,
     ) -> Outcome:
         """Answer `request` with samples from `sampler`, without blocking the event loop."""
-        began, now = time.monotonic(), self._now
-        rule = now.rule(request)
-        request = _with_deadline(request, rule)
-        with now.around(request):
-            async with aowned(streamer, request) as mine:
-                outcome = await arun(_guarded(rule, request), now.aports(sampler, mine, extender))
-            return now.ended(request, outcome, rule, began)
+        now = self._now
+        call = Call.of(now, request, surrounded=True)
+        with call:
+            async with aowned(streamer, call.request, call.closed) as mine:
+                outcome = await arun(call.counted(_guarded(call)), now.aports(sampler, mine, extender))
+            return call.ended(outcome)
 
     def stream(
         self,
@@ -185,16 +181,13 @@ class Middleware:
         extender: Extender | None = None,
     ) -> Iterator[Path | Outcome]:
         """As `run`, for a caller that watches: the answer while it is written, where the strategy shows it, then the outcome."""
-        began, now = time.monotonic(), self._now
-        rule = now.rule(request)
-        request = _with_deadline(request, rule)
-        with owned(streamer, request) as mine:
-            flow = _watched(rule, request, streamer)
+        now = self._now
+        call = Call.of(now, request)
+        with call, owned(streamer, call.request, call.closed) as mine:
+            flow = call.counted(_watched(call, streamer))
             with closing(stream(flow, now.ports(sampler, mine, extender))) as watched:
                 for seen in watched:
-                    if isinstance(seen, Outcome):
-                        seen = now.ended(request, seen, rule, began)  # noqa: PLW2901 - the same, kept
-                    yield seen
+                    yield call.ended(seen) if isinstance(seen, Outcome) else seen
 
     async def astream(
         self,
@@ -205,24 +198,23 @@ class Middleware:
         extender: AsyncExtender | None = None,
     ) -> AsyncGenerator[Path | Outcome, None]:
         """As `stream`, without blocking the event loop."""
-        began, now = time.monotonic(), self._now
-        rule = now.rule(request)
-        request = _with_deadline(request, rule)
-        async with aowned(streamer, request) as mine:
-            flow = _watched(rule, request, streamer)
-            async with aclosing(astream(flow, now.aports(sampler, mine, extender))) as watched:
-                async for seen in watched:
-                    if isinstance(seen, Outcome):
-                        seen = now.ended(request, seen, rule, began)  # noqa: PLW2901 - the same, kept
-                    yield seen
+        now = self._now
+        call = Call.of(now, request)
+        with call:
+            async with aowned(streamer, call.request, call.closed) as mine:
+                flow = call.counted(_watched(call, streamer))
+                async with aclosing(astream(flow, now.aports(sampler, mine, extender))) as watched:
+                    async for seen in watched:
+                        yield call.ended(seen) if isinstance(seen, Outcome) else seen
 
 
-def _watched(rule: Rule, request: Request, streamer: object) -> Flow[Outcome]:
+def _watched(call: Call, streamer: object) -> Flow[Outcome]:
     """The flow of a caller that watches: a plain call in shadow is shown to it while it is written."""
-    return as_it_comes(request) if rule.shadow and streamer is not None else _guarded(rule, request)
+    return as_it_comes(call.request) if call.rule.shadow and streamer is not None else _guarded(call)
 
 
-def _guarded(rule: Rule, request: Request) -> Flow[Outcome]:
+def _guarded(call: Call) -> Flow[Outcome]:
+    rule, request = call.rule, call.request
     if rule.shadow:
         return pass_through(request)
     flow = rule.strategy(request)
@@ -237,9 +229,3 @@ def _guarded(rule: Rule, request: Request) -> Flow[Outcome]:
 
         flow = budgeted(flow, request, rule.budget, policy=rule.name)
     return flow
-
-
-def _with_deadline(request: Request, rule: Rule) -> Request:
-    if rule.seconds is None or rule.shadow:
-        return request
-    return replace(request, deadline=Deadline(request.deadline).sooner(rule.seconds).at)

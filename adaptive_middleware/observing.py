@@ -1,4 +1,4 @@
-"""Observers told of finished calls, so that none of them can harm one."""
+"""Observers told of calls and of how they ended, so that none of them can harm one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from adaptive_middleware.call_ids import call_id
 from adaptive_middleware.errors import TraceError
-from adaptive_middleware.ports import Judged, Observer, Surrounding
-from adaptive_middleware.types import Outcome, Request
+from adaptive_middleware.ports import Judged, Observer, Surrounding, Thorough
+from adaptive_middleware.types import Outcome, Request, Unanswered
 
 KEPT_NOWHERE = (
     "no calls are kept, so none can be judged: add `trace: {}` to the configuration (docs/traces.md)"
@@ -23,10 +23,12 @@ class Observed:
     observers: Sequence[Observer]
     _failed: set[int] = field(default_factory=set, repr=False)
     _surrounding: tuple[tuple[int, Surrounding], ...] = field(init=False, repr=False)
+    _thorough: tuple[tuple[int, Thorough], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        found = enumerate(self.observers)
+        found = tuple(enumerate(self.observers))
         self._surrounding = tuple((at, one) for at, one in found if isinstance(one, Surrounding))
+        self._thorough = tuple((at, one) for at, one in found if isinstance(one, Thorough))
 
     def ended(self, request: Request, outcome: Outcome, seconds: float) -> Outcome:
         """The outcome with the id under which the observers got it, after all of them were told."""
@@ -35,6 +37,18 @@ class Observed:
             with self._guarded(position, observer):
                 observer.ended(request, outcome, seconds)
         return outcome
+
+    @property
+    def thorough(self) -> bool:
+        """Whether one of them is told of calls without an answer, too."""
+        return bool(self._thorough)
+
+    def unanswered(self, request: Request, call: Unanswered, seconds: float) -> None:
+        """Tell those who want to know of a call that ended without an answer; it gets an id for that."""
+        call = replace(call, id=call_id())
+        for position, observer in self._thorough:
+            with self._guarded(position, observer):
+                observer.unanswered(request, call, seconds)
 
     def around(self, request: Request) -> AbstractContextManager[None]:
         """The observers that are there while a call is answered, entered and left."""

@@ -6,18 +6,23 @@ the end. So neither a strategy that dies, nor a cancelled task, nor a watcher th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from adaptive_middleware.ports import AsyncStreamer, Streamer
 from adaptive_middleware.types import Path, Request
 
+Closed: TypeAlias = Callable[[Sequence[Path]], None]
+"""Is told of answers that were closed, with what they cost in the end."""
+
 
 @contextmanager
-def owned(streamer: Streamer | None, request: Request) -> Iterator[Streamer | None]:
-    """The streamer for the length of one call; at the end, what is still open is dropped."""
+def owned(
+    streamer: Streamer | None, request: Request, closed: Closed | None = None
+) -> Iterator[Streamer | None]:
+    """The streamer for the length of one call; at the end, what is still open is dropped, and `closed` is told of it."""
     if streamer is None:
         yield None
         return
@@ -26,11 +31,15 @@ def owned(streamer: Streamer | None, request: Request) -> Iterator[Streamer | No
         yield mine
     finally:
         if mine.paths:
-            streamer.drop(request, mine.paths)
+            left = streamer.drop(request, mine.paths)
+            if closed is not None:
+                closed(left)
 
 
 @asynccontextmanager
-async def aowned(streamer: AsyncStreamer | None, request: Request) -> AsyncIterator[AsyncStreamer | None]:
+async def aowned(
+    streamer: AsyncStreamer | None, request: Request, closed: Closed | None = None
+) -> AsyncIterator[AsyncStreamer | None]:
     """As `owned`, for event loops."""
     if streamer is None:
         yield None
@@ -40,7 +49,9 @@ async def aowned(streamer: AsyncStreamer | None, request: Request) -> AsyncItera
         yield mine
     finally:
         if mine.paths:
-            await streamer.adrop(request, mine.paths)
+            left = await streamer.adrop(request, mine.paths)
+            if closed is not None:
+                closed(left)
 
 
 class _Open(list[Path]):

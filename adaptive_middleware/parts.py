@@ -21,7 +21,7 @@ from adaptive_middleware.ports import (
     Streamer,
 )
 from adaptive_middleware.rules import Rule
-from adaptive_middleware.types import Outcome, Request
+from adaptive_middleware.types import Outcome, Request, Unanswered
 from adaptive_middleware.worker import Worker
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ class Parts:
             self.shadowing.put(rule, request, outcome, seconds)
             return outcome
         return outcome if self.observed is None else self.observed.ended(request, outcome, seconds)
+
+    def unanswered(self, request: Request, call: Unanswered, began: float) -> None:
+        """Tell the observers of a call that ended without an answer; `began` is a `time.monotonic()` instant."""
+        if self.observed is not None:
+            self.observed.unanswered(request, call, time.monotonic() - began)
 
     def around(self, request: Request) -> AbstractContextManager[None]:
         """The observers that are there while a call is answered."""

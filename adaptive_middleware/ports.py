@@ -20,6 +20,7 @@ from adaptive_middleware.types import (
     Request,
     State,
     StepScores,
+    Unanswered,
     Verdict,
 )
 
@@ -153,7 +154,7 @@ class AsyncVerifier(Protocol):
 
 
 class Observer(Protocol):
-    """Is told of finished calls: to keep them, count them or send them on.
+    """Is told of answered calls: to keep them, count them or send them on.
 
     It is called in the thread or on the event loop of the call, so it hands over what it got and returns at once.
     What it raises never reaches the call.
@@ -178,6 +179,15 @@ class Judged(Observer, Protocol):
 
     def feedback(self, call_id: str, *, correct: bool | None) -> None:
         """The answer of a call was right, or not; None takes that back. Raises `UnknownCall` for a call it does not keep."""
+        ...
+
+
+@runtime_checkable
+class Thorough(Observer, Protocol):
+    """An observer that is told of calls without an answer, too: they failed, were cancelled, or nobody read them on."""
+
+    def unanswered(self, request: Request, call: Unanswered, seconds: float) -> None:
+        """A call ended without an answer, `seconds` after it began. Called in place of `ended`; `call.id` is set."""
         ...
 
 

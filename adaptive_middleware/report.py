@@ -17,6 +17,7 @@ def report(outcome: Outcome) -> dict[str, object] | None:
     that it was drawn with. `abstained` says why tool calls or failed answers were withheld (None: they were not); `chosen`, `p` and
     `lower` are then those of the withheld answer. `budget` is what the call took of each budget, dollars as micro-dollars.
     `rejected` says why a candidate failed verification. `id` names the call where somebody observes it (None: nobody does).
+    `question` is what was known of the question alone, `raw` the score it was made of.
     `shadow` is how many samples a policy in shadow mode would have drawn at least, of a call that got one (None: the
     policy was in force).
     """
@@ -28,7 +29,7 @@ def report(outcome: Outcome) -> dict[str, object] | None:
         "strategy": outcome.strategy,
         **_selected(outcome),
         "calibrated": outcome.calibrated,
-        "question": _estimate(outcome.question),
+        "question": _question(outcome),
         "rung": outcome.rung,
         "abstained": outcome.abstained,
         "shown_from": outcome.shown_from,
@@ -98,6 +99,12 @@ def _dropped(candidate: Candidate) -> dict[str, object]:
         "p": None if candidate.estimate is None else candidate.estimate.mean,
         "completion_tokens": candidate.path.usage.completion_tokens,
     }
+
+
+def _question(outcome: Outcome) -> dict[str, float | None] | None:
+    known = _estimate(outcome.question)
+    raw = outcome.raw
+    return None if known is None else {**known, "raw": None if raw is None else round(raw, 4)}
 
 
 def _estimate(estimate: Estimate | None) -> dict[str, float] | None:

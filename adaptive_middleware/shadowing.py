@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from adaptive_middleware.engine import run
 from adaptive_middleware.errors import SamplerError
@@ -18,6 +22,8 @@ from adaptive_middleware.types import Outcome, Path, Request
 
 LOG = logging.getLogger(__name__)
 MOST = 1000
+LAST_SECONDS = 5.0
+"""How long the end of the process waits for decisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Shadowing:
     """Decides about finished plain calls what their rule's strategy would have drawn, and tells the observers of it.
 
     `put` never waits: beyond `most` waiting calls the newest is told as the plain call it was, and this is said once.
-    What waits when the process ends is lost.
+    At the end of the process it goes on for `LAST_SECONDS`; what is undecided then is told as the plain call it was, too.
     """
 
     def __init__(
@@ -44,7 +50,9 @@ class Shadowing:
         self._ports, self._told, self._most = ports, told, most
         self._waiting: queue.Queue[_Call] = queue.Queue(most)
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._lock = threading.Lock()
+        self._deciding: _Call | None = None
+        self._process = 0
         self._full = False
 
     def __reduce__(self) -> tuple[type[Shadowing], tuple[Ports, Callable[..., object], int]]:
@@ -60,25 +68,54 @@ class Shadowing:
                 LOG.warning("more than %d calls wait to be decided about in shadow: some are not", self._most)
             self._told(request, outcome, seconds)
             return
-        with self._starting:
-            if (
-                self._thread is None or not self._thread.is_alive()
-            ):  # a fork has the queue, but not the thread
-                self._thread = threading.Thread(target=self._work, name="adaptive-shadow", daemon=True)
-                self._thread.start()
+        if not self._begin():
+            self.end(0.0)
 
     def wait(self) -> None:
         """Block until every call that was put is decided about, and told."""
         self._waiting.join()
 
+    def end(self, seconds: float) -> None:
+        """Wait for decisions for `seconds` at most; calls that are undecided then are told as the plain calls they were."""
+        with self._waiting.all_tasks_done:
+            if self._waiting.all_tasks_done.wait_for(lambda: not self._waiting.unfinished_tasks, seconds):
+                return
+        with self._lock:
+            left, self._deciding = [self._deciding] if self._deciding else [], None
+        while not self._waiting.empty():
+            with suppress(queue.Empty):
+                left.append(self._waiting.get_nowait())
+                self._waiting.task_done()
+        if left:
+            LOG.warning("%d calls are not decided about in shadow: the process ends", len(left))
+        for call in left:
+            call.context.copy().run(self._told, call.request, call.outcome, call.seconds)
+
+    def _begin(self) -> bool:
+        """Have the thread run, and the end of the process wait for it; False where the process ends already."""
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive():
+                return True
+            self._thread = threading.Thread(target=self._work, name="adaptive-shadow", daemon=True)
+            try:
+                self._thread.start()
+                if self._process != os.getpid():  # a fork has the queue, but not the thread
+                    self._process = os.getpid()
+                    _before_the_end(partial(_left, weakref.ref(self), self._process))
+            except RuntimeError:
+                return False
+        return True
+
     def _work(self) -> None:
         while True:
             call = self._waiting.get()
+            with self._lock:
+                self._deciding = call
             try:
                 call.context.run(self._decide, call)
             except Exception:
                 LOG.exception("a decision in shadow failed; the call itself was answered")
-                call.context.run(self._told, call.request, call.outcome, call.seconds)
+                call.context.run(self._tell, call, call.request, call.outcome)
             finally:
                 self._waiting.task_done()
 
@@ -87,7 +124,28 @@ class Shadowing:
         decided = run(shadowed(rule.strategy, rule.tokens)(request, call.outcome.chosen), self._ports)
         decided = replace(decided, rule=rule.name)
         LOG.info("%s: %s", rule.name, decided.decisions[-1].because)
-        self._told(request, decided, call.seconds)
+        self._tell(call, request, decided)
+
+    def _tell(self, call: _Call, request: Request, outcome: Outcome) -> None:
+        """Tell the observers; unless the end of the process did."""
+        with self._lock:
+            mine, self._deciding = self._deciding is call, None
+        if mine:
+            self._told(request, outcome, call.seconds)
+
+
+def _before_the_end(leave: Callable[[], None]) -> None:
+    """Have `leave` called at the end of the process while scores can still be had, which is earlier than `atexit` does it."""
+    import concurrent.futures.thread  # noqa: F401, PLC0415 - it ends its threads then, too: in the opposite order
+
+    # The only way to be called before that is the one that it uses itself.
+    threading._register_atexit(leave)  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+
+
+def _left(waiting: weakref.ref[Shadowing], process: int) -> None:
+    shadowing = waiting()
+    if shadowing is not None and process == os.getpid():
+        shadowing.end(LAST_SECONDS)
 
 
 class _NothingDrawn:

@@ -43,7 +43,7 @@ class Spent:
     """What a call took of one budget: what was `reserved` for it in all, and what it came to.
 
     `unit` is tokens, requests, usd (counted in micro-dollars) or prm_ms; `left` is what nobody has spent or
-    reserved since, None where the store could not say.
+    reserved since, `free` what nobody had when the call was first granted something; None where the store could not say.
     """
 
     budget: str
@@ -51,3 +51,4 @@ class Spent:
     reserved: int
     settled: int
     left: int | None
+    free: int | None = None

@@ -197,7 +197,8 @@ class Outcome:
     `failed` are samples that ended in an error, `dropped` answers that were begun and not finished. `shown_from` is the number of steps read before the
     answer was shown while it was written (None: it was returned whole), `rung` the effort that it was drawn with. `abstained` says why the tool calls of
     `choice` were withheld (`chosen` then says so, and calls nothing), or why no answer is returned. `id` names the call for `ports.Observer`; `budget` is
-    what it took of each budget that it was counted in, `shadow` how many samples a policy in shadow would have drawn at least.
+    what it took of each budget that it was counted in, `shadow` how many samples a policy in shadow would have drawn at least. `raw` is the score that
+    `question` was made of.
     """
 
     chosen: Path
@@ -219,3 +220,22 @@ class Outcome:
     id: str | None = field(default=None, compare=False)
     budget: tuple[Spent, ...] = ()
     shadow: int | None = None
+    raw: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A call that ended without an answer, and what is known of its cost until then.
+
+    `why` is `cancelled` (also where nobody read its stream on) or `failed: CODE`, the code of an `AdaptiveError` or the class of another error; `error` and
+    `message` are the error's class and words. `drawn` are the answers that had ended or were closed, `begun` is how many were asked for.
+    """
+
+    why: str
+    error: str
+    message: str
+    rule: str = "default"
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
+    drawn: tuple[Path, ...] = ()
+    begun: int = 0
+    id: str | None = field(default=None, compare=False)

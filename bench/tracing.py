@@ -1,4 +1,4 @@
-"""What keeping calls costs: microseconds in the path of a call, calls a second that a store takes, and `explain`.
+"""What keeping calls costs: microseconds in the path of a call, calls a second that a store takes, and `explain` of one among many.
 
 Run as `python -m bench.tracing`, or with `--json`.
 """
@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path as File
 
 from adaptive_middleware import Middleware, Request, best_of_n, optimal_stopping
+from adaptive_middleware.call_ids import call_id
 from adaptive_middleware.testing import ScriptedSampler
+from adaptive_middleware.trace.reading import SHORT
 from adaptive_middleware.trace.settings import TraceSettings
 from adaptive_middleware.trace.sink import TraceSink
 from bench.overhead import ROUNDS, Case, Instant, medians
 
 CALLS = 5000
+STORED = 100_000
+"""Calls in the store that `explain` reads."""
 
 
 async def in_the_path(folder: File) -> dict[str, float]:
@@ -58,14 +64,19 @@ async def _calls(middleware: Middleware, request: Request, sampler: Instant) -> 
 
 
 def explaining(folder: File) -> dict[str, float]:
-    """Milliseconds from the start of a process to its end: `explain`, and beside it what typer alone takes to be imported."""
-    sink = TraceSink(TraceSettings(folder / "explained.db"))
+    """Milliseconds from the start of a process to its end: `explain` of one of `STORED` calls, by the end of its id.
+
+    Beside it what typer alone takes to be imported, and what Python takes to begin.
+    """
+    store = folder / "explained.db"
+    sink = TraceSink(TraceSettings(store))
     strategy = best_of_n(optimal_stopping(0.9), score=False)
     Middleware(strategy, observers=[sink]).run(Request("2 + 2?"), ScriptedSampler(["4"]))
     sink.close()
+    wanted = multiplied(store)
     command = "import sys; from adaptive_middleware.cli import main; main()"
     cases = {
-        "explain_ms": ["-c", command, "explain", "--store", str(folder / "explained.db")],
+        "explain_ms": ["-c", command, "explain", wanted[-SHORT:], "--store", str(store)],
         "typer_ms": ["-c", "import typer, typer._adapters"],
         "python_ms": ["-c", "pass"],
     }
@@ -76,6 +87,19 @@ def explaining(folder: File) -> dict[str, float]:
             subprocess.run([sys.executable, *arguments], capture_output=True, check=True)  # noqa: S603
             times[name].append((time.perf_counter() - began) * 1e3)
     return {name: round(statistics.median(each), 1) for name, each in times.items()}
+
+
+def multiplied(store: File) -> str:
+    """The one call of a store written down `STORED` times, a second apart; returns the id of the one in the middle."""
+    with closing(sqlite3.connect(store)) as connection:
+        names = [name for _, name, *_ in connection.execute("PRAGMA table_info(calls)")]
+        (row,) = connection.execute("SELECT * FROM calls")
+        call, ids = dict(zip(names, row, strict=True)), [call_id() for _ in range(STORED - 1)]
+        values = ", ".join(f":{name}" for name in names)
+        rows = ({**call, "id": each, "at": call["at"] - after} for after, each in enumerate(ids, 1))
+        connection.executemany(f"INSERT INTO calls VALUES ({values})", rows)  # noqa: S608 - our own columns
+        connection.commit()
+    return ids[STORED // 2]
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from adaptive_middleware.budget.store import Ask, Balance, Grant, Line, Settlement, affordable
+from adaptive_middleware.budget.store import Ask, Balance, Grant, Line, Settlement, affordable, free
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class MemoryStore:
             if ask.holds[0] in self._holds:
                 return Grant(tuple(hold for hold in ask.holds if hold in self._holds))
             n, short = affordable(ask.lines, self._accounts, len(ask.holds))
-            taken = ask.holds[:n]
+            taken, before = ask.holds[:n], free(ask.lines, self._accounts)
             for line in ask.lines if n else ():
                 if line.account not in self._accounts and len(self._accounts) >= self._full:
                     self._forget()
@@ -45,7 +45,7 @@ class MemoryStore:
                 self._expires[line.account] = line.expires
             for hold in taken:
                 self._holds[hold] = ask.lines
-        return Grant(taken, short)
+        return Grant(taken, short, before)
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Close holds. One that is closed already, or was never taken, is left alone."""

@@ -10,7 +10,7 @@ from adaptive_middleware.budget.amounts import Amounts
 from adaptive_middleware.budget.caps import Cap, Subject, account, private
 from adaptive_middleware.budget.ledger import Ledger
 from adaptive_middleware.budget.memory import MemoryStore
-from adaptive_middleware.budget.store import Ask, Line, Settlement
+from adaptive_middleware.budget.store import Ask, Grant, Line, Settlement
 from adaptive_middleware.spent import Spent
 
 
@@ -34,6 +34,7 @@ class Wish:
 
 @dataclass(slots=True)
 class _Sum:
+    free: int | None
     reserved: int = 0
     settled: int = 0
 
@@ -51,6 +52,7 @@ class Purse:
     own: MemoryStore = field(default_factory=MemoryStore)
     _open: dict[str, Wish] = field(default_factory=dict)
     _sums: dict[tuple[Cap, str, bool], _Sum] = field(default_factory=dict)
+    _free: dict[tuple[Cap, str, bool], int] = field(default_factory=dict)
     _count: int = 0
 
     def wish(self, n: int, worst: Amounts, floor: Amounts, model: str | None) -> Wish:
@@ -74,13 +76,20 @@ class Purse:
         subjects = [(cap, line.account.split(":")[-1]) for cap, line in wish.shared]
         return any(account(cap, self.subject, now).key.split(":")[-1] != period for cap, period in subjects)
 
+    def saw(self, wish: Wish, grant: Grant, *, shared: bool) -> None:
+        """Note what the accounts had free when a store was asked."""
+        lines = wish.shared if shared else wish.own
+        for (cap, line), free in zip(lines, grant.free, strict=False):
+            self._free[cap, line.account, shared] = free
+
     def took(self, wish: Wish, holds: Sequence[str]) -> None:
         """Note holds that were granted."""
         for hold in holds:
             self._open[hold] = wish
         for shared, lines in ((False, wish.own), (True, wish.shared)):
             for cap, line in lines:
-                total = self._sums.setdefault((cap, line.account, shared), _Sum())
+                key = (cap, line.account, shared)
+                total = self._sums.setdefault(key, _Sum(self._free.get(key)))
                 total.reserved += len(holds) * line.each
 
     def close(self, hold: str, spent: Amounts | None) -> tuple[Settlement, tuple[str, ...]]:
@@ -114,9 +123,8 @@ class Purse:
 
     def _spent(self, key: tuple[Cap, str, bool], left: int | None) -> Spent:
         cap, total = key[0], self._sums[key]
-        return Spent(
-            cap.name, cap.unit, total.reserved, total.settled, None if left is None else max(left, 0)
-        )
+        left = None if left is None else max(left, 0)
+        return Spent(cap.name, cap.unit, total.reserved, total.settled, left, total.free)
 
     def _lease(self) -> float:
         least = self.ledger.assumed.lease_seconds

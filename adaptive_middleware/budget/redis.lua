@@ -40,11 +40,13 @@ local function reserve()
   local again = 0
   while again < most and redis.call('EXISTS', hold_of(ARGV[first + again])) == 1 do again = again + 1 end
   if again > 0 then return {again, ''} end
+  local free = {}
   for i = 0, lines - 1 do
     local name, limit, each = ARGV[5 + 5 * i], tonumber(ARGV[6 + 5 * i]), tonumber(ARGV[7 + 5 * i])
     local account = account_of(name)
+    local left = limit - number(account, 'settled') - number(account, 'held')
+    table.insert(free, whole(math.max(left, 0)))
     if each > 0 then
-      local left = limit - number(account, 'settled') - number(account, 'held')
       local room = math.max(math.floor(left / each), 0)
       if room < most then most, short = room, name end
     end
@@ -64,7 +66,7 @@ local function reserve()
     redis.call('SADD', names, ARGV[5 * i])
     redis.call('EXPIRE', account, ARGV[5 * i + 4])
   end
-  return {most, short}
+  return {most, short, unpack(free)}
 end
 
 local function settle()

@@ -44,8 +44,8 @@ class RedisStore:
             for line in ask.lines
             for value in (line.account, line.limit, line.each, line.floor, _seconds(line))
         ]
-        taken, short = self._run("reserve", f"{ask.lease:.6f}", len(ask.lines), *lines, *ask.holds)
-        return Grant(ask.holds[: int(taken)], short.decode() or None)
+        taken, short, *free = self._run("reserve", f"{ask.lease:.6f}", len(ask.lines), *lines, *ask.holds)
+        return Grant(ask.holds[: int(taken)], short.decode() or None, tuple(map(int, free)))
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Close holds. One that is closed already, or was never taken, is left alone."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from os import PathLike
 
 from adaptive_middleware.budget.owners import died, machine, owner
-from adaptive_middleware.budget.store import Ask, Balance, Grant, Settlement, affordable
+from adaptive_middleware.budget.store import Ask, Balance, Grant, Settlement, affordable, free
 from adaptive_middleware.errors import BudgetUnavailable
 from adaptive_middleware.write_ahead import write_ahead
 
@@ -58,12 +58,12 @@ class SqliteStore:
         with self._changing() as db:
             if db.execute(_HOLD, ask.holds[:1]).fetchone():
                 return Grant(tuple(hold for hold in ask.holds if db.execute(_HOLD, (hold,)).fetchone()))
-            n, short = self._affordable(db, ask)
+            n, grant = self._affordable(db, ask)
             if n < len(ask.holds) and self._clock() - self._looked >= 1.0 and self._healed(db):
-                n, short = self._affordable(db, ask)
+                n, grant = self._affordable(db, ask)
             if n:
                 self._take(db, ask, n)
-        return Grant(ask.holds[:n], short)
+        return grant
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Close holds. One that is closed already, or was never taken, is left alone."""
@@ -99,9 +99,10 @@ class SqliteStore:
                 self._opened[1].close()
             self._opened = None
 
-    def _affordable(self, db: sqlite3.Connection, ask: Ask) -> tuple[int, str | None]:
+    def _affordable(self, db: sqlite3.Connection, ask: Ask) -> tuple[int, Grant]:
         balances = {line.account: _balance(db, line.account) for line in ask.lines}
-        return affordable(ask.lines, balances, len(ask.holds))
+        n, short = affordable(ask.lines, balances, len(ask.holds))
+        return n, Grant(ask.holds[:n], short, free(ask.lines, balances))
 
     def _take(self, db: sqlite3.Connection, ask: Ask, n: int) -> None:
         lease, name = self._clock() + ask.lease, self._name or owner()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -35,10 +35,14 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The holds that were taken, the first ones of the wish; `short` is the account that kept it from more."""
+    """The holds that were taken, the first ones of the wish; `short` is the account that kept it from more.
+
+    `free` is what each account of the wish had free just before, in the order of its lines (empty: not known).
+    """
 
     holds: tuple[str, ...]
     short: str | None = None
+    free: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,16 @@ class BudgetStore(Protocol):
         When such a hold is settled later after all, that counts instead of its floors.
         """
         ...
+
+
+def free(lines: Sequence[Line], balances: Mapping[str, Balance]) -> tuple[int, ...]:
+    """What each line's account has neither spent nor reserved, never below 0.
+
+    >>> free([Line("a", 10, 3, 0, 0.0)], {"a": Balance(settled=2, held=1)})
+    (7,)
+    """
+    known = [balances.get(line.account, Balance()) for line in lines]
+    return tuple(max(line.limit - of.settled - of.held, 0) for line, of in zip(lines, known, strict=True))
 
 
 def affordable(lines: Sequence[Line], balances: Mapping[str, Balance], n: int) -> tuple[int, str | None]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from adaptive_middleware.cli.replay_setup import Plan
 
 
+app = typer.Typer(no_args_is_help=True, help="Compare policies, offline.")
+
+
 class Order(StrEnum):
     """How samples are ordered."""
 
@@ -50,6 +53,7 @@ class By(StrEnum):
     seed = "seed"
 
 
+@app.command()
 def replay(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     recording: Annotated[Path, typer.Argument(help="A .jsonl or .jsonl.gz recording (docs/recordings.md).")],
     policy: Annotated[

@@ -18,6 +18,7 @@ _STEPS = 20
 """Most steps of the returned answer that are shown."""
 _NARROW, _WIDE = 60, 75
 """Columns below which no page is made to fit, and from which a belief's quantiles have room."""
+_USED = ("requests", "prompt_tokens", "completion_tokens")
 _ASCII = " .:-=+*#@"
 
 
@@ -25,7 +26,9 @@ def shown(told: Mapping[str, Any]) -> Iterator[str]:
     """The page, line by line, none wider than the terminal."""
     width = max(shutil.get_terminal_size((_PAPER, 24)).columns, _NARROW) if sys.stdout.isatty() else _PAPER
     yield from _head(told, width)
-    if "decisions" not in told:
+    if told["unanswered"] is not None:
+        yield from _unanswered(told, width)
+    elif "decisions" not in told:
         yield "passed through: one sample, nothing was decided"
         yield from _quoted(told["said"], width)
     else:
@@ -33,6 +36,16 @@ def shown(told: Mapping[str, Any]) -> Iterator[str]:
         yield from _beliefs(told, width)
         yield from _decisions(told, width)
     yield from _cost(told, width)
+    yield from _budget(told, width)
+
+
+def _unanswered(told: Mapping[str, Any], width: int) -> Iterator[str]:
+    used = told["used"]
+    counts = ", ".join(f"{used[name]:,} {name.replace('_', ' ')}" for name in _USED)
+    yield from _wrapped(f"no answer, {line(told['unanswered'])}: {line(told['cause'])}", width, then="  ")
+    yield from _wrapped(
+        f"used until then: {counts}{', in part estimated' * used['estimated']}", width, then="  "
+    )
 
 
 def _head(told: Mapping[str, Any], width: int) -> Iterator[str]:
@@ -107,6 +120,7 @@ def _steps(chosen: Mapping[str, Any], width: int) -> Iterator[str]:
 def _beliefs(told: Mapping[str, Any], width: int) -> Iterator[str]:
     letters = " ▁▂▃▄▅▆▇█" if unicode_is_shown() else _ASCII
     scores = {f"sample {each['number']}": each for each in told["samples"]}
+    scores["question"] = {"raw": None, "mean": None, **(told["before"] or {}), "verified": None}
     for number, each in enumerate(told["dropped"], 1):
         scores[f"dropped {number}"] = {"raw": None, "mean": each["p"], "verified": None}
     size, wide = len(told["beliefs"][0]["bins"]), width >= _WIDE
@@ -148,7 +162,7 @@ def _cost(told: Mapping[str, Any], width: int) -> Iterator[str]:
     cost = told["cost"]
     usd = "" if cost["usd"] is None else f", {cost['usd']:.4f} USD"
     yield ""
-    drawn = f"{cost['samples']} sample{'s' * (cost['samples'] > 1)}"
+    drawn = f"{cost['samples']} sample{'s' * (cost['samples'] != 1)}"
     tokens = f"{cost['completion_tokens']:,} completion tokens, {cost['prm_tokens']:,} PRM tokens{usd}"
     yield from _wrapped(f"cost: {drawn}, {tokens}", width, then="  ")
     if cost["fixed_n"] > 1:
@@ -156,6 +170,25 @@ def _cost(told: Mapping[str, Any], width: int) -> Iterator[str]:
         word = f"{saved:.0%} saved" if saved >= 0 else f"{-saved:.0%} more"
         always = f"always {cost['fixed_n']} samples: about {cost['fixed_tokens']:,} completion tokens; {word}"
         yield from _wrapped(always, width, then="  ")
+
+
+def _budget(told: Mapping[str, Any], width: int) -> Iterator[str]:
+    """What each budget had free when the call was granted something, and what the call took of it."""
+    for spent in told.get("budget", ()):
+        free, reserved, settled, left = (
+            _amount(spent.get(name), spent["unit"]) for name in ("free", "reserved", "settled", "left")
+        )
+        said = (
+            f"budget, {line(spent['budget'])}: {free} free when granted, {reserved} reserved, {settled} spent"
+        )
+        yield from _wrapped(f"{said}; {left} left afterwards", width, then="  ")
+
+
+def _amount(value: int | None, unit: str) -> str:
+    """An amount as people write it; dollars are counted in millionths."""
+    if value is None:
+        return "an unknown amount"
+    return f"{value / 1e6:,.4f} USD" if unit == "usd" else f"{value:,} {unit.replace('_', ' ')}"
 
 
 def _wrapped(text: str, width: int, first: str = "", then: str | None = None) -> list[str]:

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from adaptive_middleware.cli.search_options import Degraded, Model, Rule, Since, Text, Until, Verdict, search
+from adaptive_middleware.cli.search_options import (
+    Degraded,
+    Failed,
+    Model,
+    Rule,
+    Since,
+    Text,
+    Until,
+    Verdict,
+    search,
+)
 from adaptive_middleware.cli.store_option import Json, Store, place
 
 
@@ -19,6 +29,7 @@ def logs(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     since: Since = None,
     until: Until = None,
     degraded: Degraded = False,
+    failed: Failed = False,
     most: Annotated[int, typer.Option("--most", "-n", min=1, help="Most calls to list.")] = 20,
     store: Store = None,
     as_json: Json = False,
@@ -28,7 +39,7 @@ def logs(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     from adaptive_middleware.cli.safe import say  # noqa: PLC0415 - as above
     from adaptive_middleware.trace.reading import found  # noqa: PLC0415 - as above
 
-    wanted = search(text, model, rule, verdict, since, until, degraded=degraded)
+    wanted = search(text, model, rule, verdict, since, until, degraded=degraded, failed=failed)
     calls = list(found(place(store), wanted, most))
     if as_json:
         typer.echo(json.dumps({"calls": [plain(call) for call in calls]}, allow_nan=False))

@@ -63,6 +63,7 @@ def plain(call: Kept) -> dict[str, object]:
         "fixed_tokens": call.fixed_tokens,
         "usd": call.usd,
         "degraded": call.degraded,
+        "unanswered": call.unanswered,
         "verdict": call.verdict,
         "question": call.question,
     }
@@ -82,7 +83,7 @@ def _row(call: Kept) -> dict[str, str]:
         p,
         f"{call.tokens:,}",
         saved,
-        call.verdict,
+        line(call.came_of_it),
     )
     return dict(zip(_HEAD, values, strict=True))
 

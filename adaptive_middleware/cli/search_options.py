@@ -30,6 +30,7 @@ Verdict = Annotated[Known | None, typer.Option(help="What is known of the return
 Since = Annotated[str | None, typer.Option(help=f"Calls from then on: {_MOMENT}", metavar="TIME")]
 Until = Annotated[str | None, typer.Option(help=f"Calls before: {_MOMENT}", metavar="TIME")]
 Degraded = Annotated[bool, typer.Option("--degraded", help="Calls that got less than they asked for.")]
+Failed = Annotated[bool, typer.Option("--failed", help="Calls without an answer: failed or cancelled.")]
 
 _AGE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -44,12 +45,20 @@ def search(  # noqa: PLR0913, PLR0917 - one search, by its options
     until: str | None,
     *,
     degraded: bool,
+    failed: bool = False,
 ) -> Search:
     """The search that the options describe; a bad time is a usage error."""
     from adaptive_middleware.trace.reading import Search  # noqa: PLC0415 - `--help` stays fast
 
     return Search(
-        text, model, rule, _word(verdict), _moment("--since", since), _moment("--until", until), degraded
+        text,
+        model,
+        rule,
+        _word(verdict),
+        _moment("--since", since),
+        _moment("--until", until),
+        degraded,
+        failed,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from adaptive_middleware.report import fixed_cost
-from adaptive_middleware.types import Candidate, Outcome, Path, Request
+from adaptive_middleware.types import Candidate, Outcome, Path, Request, Unanswered
 
 Value: TypeAlias = "str | bool | int | float | Sequence[str] | Sequence[float]"
 Attributes: TypeAlias = Mapping[str, Value]
@@ -58,6 +58,23 @@ def answered(outcome: Outcome) -> dict[str, Value]:
         f"{OWN}.rung": outcome.rung,
         f"{OWN}.abstained": True if outcome.abstained is not None else None,
         f"{OWN}.fixed_n.output_tokens": fixed_cost(outcome) or None,
+        f"{OWN}.usage.prm_tokens": usage.prm_tokens,
+        f"{OWN}.usage.usd": usage.usd,
+    })  # fmt: skip
+
+
+def without_answer(call: Unanswered) -> dict[str, Value]:
+    """What is known of a call that ended without an answer; no words of its error, as they may quote texts."""
+    usage = call.usage
+    return _present({
+        "error.type": call.error,
+        "gen_ai.usage.input_tokens": usage.prompt_tokens,
+        "gen_ai.usage.output_tokens": usage.completion_tokens,
+        "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens or None,
+        f"{OWN}.call.id": call.id,
+        f"{OWN}.policy": call.rule,
+        f"{OWN}.unanswered": call.why,
+        f"{OWN}.samples": call.begun,
         f"{OWN}.usage.prm_tokens": usage.prm_tokens,
         f"{OWN}.usage.usd": usage.usd,
     })  # fmt: skip

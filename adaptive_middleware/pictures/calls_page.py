@@ -71,6 +71,7 @@ def _facts(calls: Sequence[Kept]) -> tuple[tuple[str, str], ...]:
             f"{sum(call.tokens for call in calls):,}; {_saved(calls)} less than always max_samples",
         ),
         ("Right of known", right_of_known(calls)),
+        ("Without an answer", f"{sum(call.unanswered is not None for call in calls):,}"),
         ("Degraded", percent(sum(call.degraded > 0 for call in calls) / len(calls))),
     ]
     return (*facts, ("Cost", f"{sum(usd):,.4f} USD for {len(usd):,} calls")) if usd else tuple(facts)
@@ -125,7 +126,7 @@ def _each(calls: Sequence[Kept]) -> Table:
             f"{call.samples}/{call.max_samples}{'!' if call.degraded else ''}",
             NONE if call.p is None else f"{call.p:.2f}",
             f"{call.tokens:,}",
-            call.verdict,
+            shortened(line(call.came_of_it), 16),
             shortened(line(call.question or ""), _ROOM),
         )
         for call in calls

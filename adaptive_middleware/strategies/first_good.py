@@ -132,6 +132,7 @@ class first_good:  # noqa: N801 - reads as a word, like the policies
             considered=considered,
             choice=choice,
             question=call.state.question,
+            raw=call.notes.raw,
             decisions=(*call.notes.decisions, *outcome.decisions),
             usage=call.notes.usage + outcome.usage,
             degraded=tuple(dict.fromkeys((*call.notes.degraded, *outcome.degraded))),

@@ -34,6 +34,7 @@ class Notes:
     failed: list[Path] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     asked: int = 0
+    raw: float | None = None
 
     def decide(self, decided: Decision | int, limit: int) -> int:
         """Write a policy's decision down, and return how many samples of it the limit leaves."""
@@ -81,6 +82,7 @@ class Judging:
             alone = Path(done=False)
             (scores,) = yield from Score(request, (alone,))
             estimate = notes.estimate(self.calibrate, alone, scores)
+            notes.raw = None if estimate is None else scores.values[-1]
         prior = beliefs.uniform() if estimate is None else beliefs.from_estimate(estimate)
         return State((), prior, limit, estimate, base_rate=prior.mean)
 
@@ -148,6 +150,7 @@ class Judging:
             limit=state.limit,
             calibrated=calibrated,
             dropped=state.dropped,
+            raw=notes.raw,
         )
 
 

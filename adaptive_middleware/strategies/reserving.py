@@ -78,6 +78,7 @@ class Reserving:
         holds, short = wish.holds, None
         if wish.own:
             mine = self.purse.own.reserve(wish.ask(shared=False, holds=holds))
+            self.purse.saw(wish, mine, shared=False)
             holds, short = mine.holds, mine.short
         if not wish.shared or len(holds) < least:
             return (yield from self._enough(wish, Grant(holds, short), least))
@@ -86,6 +87,7 @@ class Reserving:
             partial(ledger.release, holds, ask), self._do(partial(ledger.reserve, ask))
         )
         if grant.holds or not self._may_wait(wish, grant):
+            self.purse.saw(wish, grant, shared=True)
             grant = Grant(grant.holds, grant.short or short)
             return (yield from self._enough(wish, grant, least, ask))
         queue = partial(ledger.wait, ask, self.purse.subject.tenant, grant.short or "")
@@ -93,6 +95,8 @@ class Reserving:
         granted = yield from self._or(partial(ledger.leave, ticket), self._waited(wish, ticket))
         if granted is None:
             yield from self._do(partial(ledger.leave, ticket))
+        else:
+            self.purse.saw(wish, granted, shared=True)
         return granted
 
     def _waited(self, wish: Wish, ticket: Ticket) -> Flow[Grant | None]:

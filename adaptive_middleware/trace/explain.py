@@ -14,7 +14,7 @@ _CLOSE = 1e-6
 
 
 def explanation(call: Kept) -> dict[str, Any]:
-    """The explanation as plain JSON values; the parts about decisions are absent for a call that was passed through.
+    """The explanation as plain JSON values; the parts about decisions are absent for a call that was passed through, or not answered.
 
     `beliefs` are computed anew from what was kept; a note says so where they are not the ones that the policy saw.
     """
@@ -29,6 +29,9 @@ def explanation(call: Kept) -> dict[str, Any]:
         "run_id": call.run_id,
         "level": call.level,
         "question": call.question,
+        "unanswered": call.unanswered,
+        "cause": call.details.get("cause"),
+        "used": call.details.get("usage"),
         "verdict": call.verdict,
         "verified": call.verified,
         "said": call.details["said"],
@@ -80,6 +83,7 @@ def _decided(call: Kept, report: dict[str, Any]) -> dict[str, Any]:
         "failed": call.details["failed"],
         "samples": _samples(call, report),
         "dropped": report["dropped"],
+        "budget": report.get("budget", []),
         "beliefs": [asdict(belief) for belief in beliefs],
         "decisions": decisions,
         "would_change": would_change(report),

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path as File
@@ -77,7 +77,8 @@ def recorded(calls: Iterable[Kept]) -> Recorded:
 
 def _grown(known: Problem | None, call: Kept, samples: tuple[RecordedSample, ...]) -> Problem:
     if known is None:
-        return Problem(call.id, call.question or "", samples, extra={"time": call.at})
+        raw = ((call.report or {}).get("question") or {}).get("raw")
+        return Problem(call.id, call.question or "", samples, question_score=raw, extra={"time": call.at})
     return replace(known, samples=(*known.samples, *samples))
 
 
@@ -131,16 +132,17 @@ def write_lines(file: File, lines: Iterable[str], *, force: bool) -> int:
                 out.write(f"{line}\n")
                 count += 1
 
-    _placed(file, write, force=force)
+    placed(file, write, force=force)
     return count
 
 
 def write_problems(file: File, problems: Iterable[Problem], *, force: bool) -> None:
     """Write a recording, as `write_lines` does."""
-    _placed(file, lambda target: write_recording(target, problems), force=force)
+    placed(file, lambda target: write_recording(target, problems), force=force)
 
 
-def _placed(file: File, write: Any, *, force: bool) -> None:  # noqa: ANN401 - takes the path to write to
+def placed(file: File, write: Callable[[File], None], *, force: bool) -> None:
+    """Have `write` fill a file beside `file`, which then takes its place; raises as `write_lines`."""
     if file.exists() and not force:
         message = f"{file} is there already; choose another file, or replace it by --force"
         raise TraceError(message)

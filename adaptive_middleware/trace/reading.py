@@ -25,7 +25,8 @@ _VERDICTS = {"right": "correct = 1", "wrong": "correct = 0", "unknown": "correct
 class Kept:
     """A call as the store has it: columns, and `details` (report, prior, samples; see docs/traces.md).
 
-    `at` is in seconds since 1970. `correct` is what feedback said of the returned answer.
+    `at` is in seconds since 1970. `correct` is what feedback said of the returned answer, `unanswered` why there is none: `failed: CODE` or
+    `cancelled`.
     """
 
     id: str
@@ -49,11 +50,12 @@ class Kept:
     level: str
     question: str | None
     correct: bool | None
+    unanswered: str | None
     details: dict[str, Any] = field(repr=False)
 
     @property
     def report(self) -> dict[str, Any] | None:
-        """The report of the call; None where it was only passed through."""
+        """The report of the call; None where it was only passed through, or not answered."""
         found: dict[str, Any] | None = self.details.get("report")
         return found
 
@@ -63,6 +65,11 @@ class Kept:
         if self.correct is None:
             return "unknown"
         return "right" if self.correct else "wrong"
+
+    @property
+    def came_of_it(self) -> str:
+        """What came of the call, in a word: what is known of its answer, or why it has none."""
+        return self.verdict if self.unanswered is None else self.unanswered.removeprefix("failed: ")
 
     def says(self, text: str) -> bool:
         """Whether question or answers hold a text, in any case of letters."""
@@ -77,7 +84,7 @@ class Search:
     """Which calls are wanted; what is not given does not matter.
 
     `text` is looked for in question and answers, in any case of letters; `since` and `until` are seconds since 1970.
-    `degraded` wants calls that got less than they asked for.
+    `degraded` wants calls that got less than they asked for, `failed` those that ended without an answer.
     """
 
     text: str | None = None
@@ -87,6 +94,7 @@ class Search:
     since: float | None = None
     until: float | None = None
     degraded: bool = False
+    failed: bool = False
 
 
 def one(file: File, call_id: str) -> Kept:
@@ -163,6 +171,8 @@ def _conditions(search: Search) -> tuple[list[str], list[object]]:
         conditions.append(_VERDICTS[search.verdict])
     if search.degraded:
         conditions.append("degraded > 0")
+    if search.failed:
+        conditions.append("unanswered IS NOT NULL")
     return conditions, values
 
 

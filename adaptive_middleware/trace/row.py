@@ -1,9 +1,9 @@
-"""One answered call as a row of the store: figures in columns, the report and what is kept of texts as JSON."""
+"""One call as a row of the store: figures in columns, the report and what is kept of texts as JSON."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any
 
@@ -11,19 +11,30 @@ from adaptive_middleware.logprobs import summary
 from adaptive_middleware.report import fixed_cost, report
 from adaptive_middleware.tool_calls import read_answer
 from adaptive_middleware.trace.keeping import Keeping
-from adaptive_middleware.types import Candidate, Outcome, Request
+from adaptive_middleware.types import Candidate, Outcome, Path, Request, Unanswered
 
 _LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A call that was answered: when (seconds since 1970), in how many seconds, and all that is known of it."""
+    """A call that ended at `at` (seconds since 1970), in how many seconds, and all that is known of it.
+
+    `unanswered` is there for a call without an answer; its `outcome` then has what had been drawn as dropped answers.
+    """
 
     request: Request
     outcome: Outcome
     seconds: float
     at: float
+    unanswered: Unanswered | None = None
+
+    @classmethod
+    def without_answer(cls, request: Request, call: Unanswered, seconds: float, at: float) -> Ended:
+        """A call that ended without an answer."""
+        drawn = tuple(Candidate(path) for path in call.drawn)
+        outcome = Outcome(Path(), usage=call.usage, rule=call.rule, id=call.id, dropped=drawn)
+        return cls(request, outcome, seconds, at, call)
 
 
 def row_of(ended: Ended, keeping: Keeping) -> dict[str, object]:
@@ -33,12 +44,13 @@ def row_of(ended: Ended, keeping: Keeping) -> dict[str, object]:
         "id": outcome.id,
         "at": ended.at,
         "seconds": ended.seconds,
-        "rule": outcome.rule,
+        "rule": keeping.credentials(outcome.rule),
         "strategy": keeping.credentials(outcome.strategy),
         "model": _named(request.model, keeping),
         "call_site": _named(request.call_site, keeping),
         "run_id": _named(request.run_id, keeping),
         **_figures(outcome),
+        **_without_answer(ended.unanswered, keeping),
         "level": keeping.level,
         "question": keeping.text(request.text),
         "details": json.dumps(_storable(_details(ended, keeping)), ensure_ascii=False, allow_nan=False),
@@ -68,6 +80,12 @@ def _figures(outcome: Outcome) -> dict[str, object]:
     }
 
 
+def _without_answer(call: Unanswered | None, keeping: Keeping) -> dict[str, object]:
+    if call is None:
+        return {}
+    return {"samples": call.begun, "strategy": "unanswered", "unanswered": keeping.credentials(call.why)}
+
+
 def _named(name: str | None, keeping: Keeping) -> str | None:
     return None if name is None else keeping.credentials(name)
 
@@ -77,14 +95,20 @@ def _details(ended: Ended, keeping: Keeping) -> dict[str, object]:
     prior = None if outcome.question is None else outcome.question.quantiles
     drawn = any(one.path is outcome.chosen for one in outcome.considered)
     return {
-        "report": _report(outcome, keeping),
+        "report": None if ended.unanswered else _report(outcome, keeping),
         "prior": prior or None,
         "tags": sorted(map(keeping.credentials, request.tags)),
         "samples": [_sample(one, keeping) for one in outcome.considered],
         "dropped": [_sample(one, keeping) for one in outcome.dropped],
         "failed": [keeping.cause(path.error or "") for path in outcome.failed],
-        "said": None if drawn else keeping.text(read_answer(outcome.chosen).text),
+        "said": None if drawn or ended.unanswered else keeping.text(read_answer(outcome.chosen).text),
+        "cause": None if ended.unanswered is None else _cause(ended.unanswered, keeping),
+        "usage": None if ended.unanswered is None else asdict(ended.unanswered.usage),
     }
+
+
+def _cause(call: Unanswered, keeping: Keeping) -> str:
+    return keeping.cause(f"{call.error}: {call.message}" if call.message else call.error)
 
 
 def _sample(candidate: Candidate, keeping: Keeping) -> dict[str, object]:
@@ -93,7 +117,7 @@ def _sample(candidate: Candidate, keeping: Keeping) -> dict[str, object]:
         "steps": keeping.steps(read_answer(path).steps),
         "estimate": None if candidate.estimate is None else candidate.estimate.mean,
         "logprobs": summary(path.logprobs),
-        "finish_reason": path.finish_reason,
+        "finish_reason": _named(path.finish_reason, keeping),
         "tokens": path.usage.completion_tokens,
     }
 

@@ -26,6 +26,10 @@ STEPS = (
     ALTER TABLE calls ADD COLUMN correct INTEGER;
     ALTER TABLE calls ADD COLUMN judged_at REAL;
     """,
+    """
+    ALTER TABLE calls ADD COLUMN unanswered TEXT;
+    CREATE INDEX calls_unanswered ON calls (at) WHERE unanswered IS NOT NULL;
+    """,
 )
 """What makes version n of version n - 1; the first one makes version 1 of an empty file."""
 

@@ -11,7 +11,7 @@ from adaptive_middleware.trace.feedback import judge
 from adaptive_middleware.trace.row import Ended
 from adaptive_middleware.trace.settings import TraceSettings
 from adaptive_middleware.trace.writer import Writer
-from adaptive_middleware.types import Outcome, Request
+from adaptive_middleware.types import Outcome, Request, Unanswered
 
 FLUSH_SECONDS = 10.0
 
@@ -33,6 +33,10 @@ class TraceSink:
     def ended(self, request: Request, outcome: Outcome, seconds: float) -> None:
         """Hand a call to the thread; returns at once."""
         self._started().offer(Ended(request, outcome, seconds, time.time()))
+
+    def unanswered(self, request: Request, call: Unanswered, seconds: float) -> None:
+        """Hand a call without an answer to the thread; returns at once."""
+        self._started().offer(Ended.without_answer(request, call, seconds, time.time()))
 
     def feedback(self, call_id: str, *, correct: bool | None) -> None:
         """Write down whether the answer of a call was right (None: take that back); blocks until it is in the file.

@@ -32,7 +32,8 @@ class Writer:
     """Calls on their way to a store: `written` are in the file, `dropped` will never be.
 
     `offer` takes about a microsecond and never waits. A full queue, a full or locked disk, a store of a newer version: calls are
-    dropped and counted, each kind of trouble is logged at most once a minute, and writing goes on when it ends.
+    dropped and counted, each kind of trouble is logged at most once a minute, and writing goes on when it ends. A process that is
+    ending begins no threads any more: there, a call is written when it is offered.
     """
 
     def __init__(self, settings: TraceSettings) -> None:
@@ -43,8 +44,13 @@ class Writer:
         self._counting = threading.Lock()
         self._trouble = False
         self._said: dict[str, float] = {}
-        self._thread = threading.Thread(target=self._run, name="adaptive-trace", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = threading.Thread(
+            target=self._run, name="adaptive-trace", daemon=True
+        )
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._thread = None
 
     @property
     def usable(self) -> bool:
@@ -53,6 +59,9 @@ class Writer:
 
     def offer(self, ended: Ended) -> None:
         """Queue a call; when there is no room for it, count it as dropped."""
+        if self._thread is None:
+            self._write([ended])
+            return
         try:
             self._queue.put_nowait(ended)
         except Full:
@@ -60,6 +69,8 @@ class Writer:
 
     def flush(self, seconds: float) -> bool:
         """Wait until all that was offered before is written or dropped; False when that took longer than `seconds`."""
+        if self._thread is None:
+            return True
         done = threading.Event()
         try:
             self._queue.put(done, timeout=seconds)
@@ -72,6 +83,9 @@ class Writer:
         if not self.usable:
             return
         self._closed = True
+        if self._thread is None:
+            self._file.close()
+            return
         try:
             self._queue.put(None, timeout=LAST_SECONDS)
         except Full:

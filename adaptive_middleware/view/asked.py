@@ -22,6 +22,7 @@ def asked(query: Mapping[str, str]) -> Search:
         given["rule"],
         _VERDICTS.get(query.get("correct", "")),
         degraded=query.get("degraded") == "yes",
+        failed=query.get("answered") == "no",
     )
 
 
@@ -42,6 +43,7 @@ def form(seen: Figures) -> str:
         f"{_select('model', 'Model', seen.names.models, wanted.model)}"
         f"{_select('correct', 'Known to be', _VERDICTS, wanted.verdict)}"
         f"{_select('degraded', 'Degraded', ('yes',), 'yes' if wanted.degraded else None)}"
+        f"{_select('answered', 'Answered', ('no',), 'no' if wanted.failed else None)}"
         f'<label>Text<input type="search" name="q" maxlength="{LONGEST}" value="{text(wanted.text or "")}"></label>'
         f'</div><p><button type="submit">Filter</button>{clear}</p>{hint}</form></details>'
     )
@@ -54,6 +56,7 @@ def said(wanted: Search) -> str:
         ("model", wanted.model),
         ("known to be", wanted.verdict),
         ("degraded", "yes" if wanted.degraded else None),
+        ("answered", "no" if wanted.failed else None),
         ("text", wanted.text),
     )
     return ", ".join(f"{name} <b>{text(value)}</b>" for name, value in pairs if value is not None)

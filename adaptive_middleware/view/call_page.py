@@ -21,6 +21,7 @@ def _of_call(call: Kept, told: Mapping[str, Any]) -> Iterator[str]:
     yield f'<header><p><a href="/">All calls</a></p><h1>Call {text(call.id[-SHORT:])}</h1></header><main>'
     yield facts([
         *((name, told[name]) for name in ("id", "time", "rule", "strategy", "model", "call_site", "run_id", "verdict")),
+        ("no answer", None if told["unanswered"] is None else f"{told['unanswered']}: {told['cause']}"),
         ("seconds", number(told["seconds"])),
         ("samples", f"{cost['samples']} of at most {cost['fixed_n']}"),
         ("completion tokens", f"{cost['completion_tokens']} ({cost['saved_share']:.0%} saved against the most samples)"),

@@ -24,7 +24,7 @@ NAMES = 100
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A call in a list: its figures, and whether it is known to be right."""
+    """A call in a list: its figures, and whether it is known to be right, or why it has no answer."""
 
     id: str
     at: float
@@ -41,6 +41,7 @@ class Line:
     degraded: int
     correct: int | None
     level: str = "redacted"
+    unanswered: str | None = None
 
 
 _COLUMNS = tuple(each.name for each in fields(Line))

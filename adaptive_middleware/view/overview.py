@@ -114,5 +114,5 @@ def _row(line: Line) -> tuple[str, ...]:
         f"{line.tokens:,d}",
         number(line.seconds, ".2f"),
         str(line.degraded) if line.degraded else "-",
-        _RIGHT[line.correct],
+        _RIGHT[line.correct] if line.unanswered is None else text(line.unanswered.removeprefix("failed: ")),
     )

@@ -27,6 +27,15 @@ def test_a_grant_is_as_large_as_there_is_room_and_says_where_it_was_short(store:
     assert numbers(store, "wide", "narrow") == [(0, 20), (0, 20)]
 
 
+def test_a_grant_says_what_every_account_had_free_before_it(store: BudgetStore) -> None:
+    store.reserve(ask("h1", lines=(line("wide", 1000), line("narrow", 29))))
+    store.settle([spent("h1", 4, 4)])
+    store.reserve(ask("h2", lines=(line("wide", 1000),)))
+    wish = ask("h3", "h4", "h5", lines=(line("wide", 1000), line("narrow", 29)))
+    assert store.reserve(wish).free == (986, 25)
+    assert store.reserve(ask("h6", lines=(line("narrow", 29),))).free == (5,)
+
+
 def test_what_is_refused_leaves_no_trace(store: BudgetStore) -> None:
     grant = store.reserve(ask("h", lines=(line("wide"), line("narrow", 9))))
     assert (grant.holds, grant.short) == ((), "narrow")

@@ -58,6 +58,7 @@ def test_a_page_says_answer_probability_beliefs_decisions_change_and_cost(store:
     assert "would have changed the last decision\n  - a `target` above 0.970" in shown
     assert "always 16 samples: about 16 completion tokens; 88% saved" in shown
     rows = [line for line in shown.splitlines() if "|" in line]
+    assert rows[0].split()[:3] == ["question", "0.400", "0.400"], "its raw score beside what was made of it"
     assert [row.split()[0] for row in rows] == ["question", "sample", "sample"]
     assert len({row.index("|") for row in rows} | {row.rindex("|") - 25 for row in rows}) == 1
 

@@ -176,7 +176,7 @@ def test_a_configured_middleware_keeps_within_its_budget_and_reports_it() -> Non
     middleware = Middleware.from_config({**document(*caps), "policies": {"default": default}})
     told: Any = report(middleware.run(Request("?"), ScriptedSampler(["4"])))
     assert told["budget"][0] == {
-        "budget": "requests per month", "unit": "requests", "reserved": 3, "settled": 3, "left": 2
+        "budget": "requests per month", "unit": "requests", "reserved": 3, "settled": 3, "left": 2, "free": 5
     }  # fmt: skip
     second = middleware.run(Request("?"), ScriptedSampler(["4"]))
     assert len(second.considered) == 2

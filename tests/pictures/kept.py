@@ -38,6 +38,7 @@ def call(number: int, **others: Any) -> Kept:
         "verified": None,
         "level": "redacted",
         "question": f"{number} {HOSTILE}",
+        "unanswered": None,
         "correct": None if number % 5 == 4 else number % 2 == 0,
         "details": {"report": told, "samples": [], "dropped": [], "said": None, "prior": None},
     }

@@ -47,7 +47,7 @@ def test_a_draw_shrinks_and_the_report_says_so(server: Server) -> None:
     with proxied(server.url, {"default": THREE}, budgets=[TWO]) as url:
         told = asked(url).json()["adaptive"]
     assert told["budget"] == [
-        {"budget": "requests per day", "unit": "requests", "reserved": 2, "settled": 2, "left": 0}
+        {"budget": "requests per day", "unit": "requests", "reserved": 2, "settled": 2, "left": 0, "free": 2}
     ]
     assert any("has room for 2 of 3" in cause for cause in told["degraded"])
     assert len(server.calls) == 2

@@ -21,7 +21,7 @@ def test_the_worst_case_is_held_while_samples_are_drawn_and_settled_to_what_they
     assert balance(counted) == (0, 300)
     outcome = ended(flow, [done(10, 5), done(20, 5)])
     assert balance(counted) == (40, 0)
-    assert outcome.budget == (Spent("tokens per day", "tokens", 300, 40, 960),)
+    assert outcome.budget == (Spent("tokens per day", "tokens", 300, 40, 960, 1000),)
     assert outcome.degraded == ()
 
 
@@ -41,10 +41,10 @@ def test_the_dearest_of_several_caps_decides() -> None:
     assert balance(counted) == (0, 200)
     assert balance(counted, "requests:tenant=acme:day=2023-11-14") == (0, 2)
     outcome = ended(flow, [done(30, 5), done(30, 5)])
-    assert [(each.budget, each.reserved, each.settled, each.left) for each in outcome.budget] == [
-        ("tokens per call", 200, 70, 180),
-        ("tokens per day", 200, 70, 930),
-        ("requests per day of each tenant", 2, 2, 1),
+    assert [(each.budget, each.reserved, each.settled, each.left, each.free) for each in outcome.budget] == [
+        ("tokens per call", 200, 70, 180, 250),
+        ("tokens per day", 200, 70, 930, 1000),
+        ("requests per day of each tenant", 2, 2, 1, 3),
     ]
 
 

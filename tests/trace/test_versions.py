@@ -63,7 +63,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(
             call(middleware)
             sink.flush()
         assert (sink.written, sink.dropped) == (0, 2)
-    newer = r"a trace store of version 99, and this program knows versions up to 2; nothing was changed"
+    newer = r"a trace store of version 99, and this program knows versions up to 3; nothing was changed"
     assert caplog.text.count("version 99") == 1
     with pytest.raises(TraceError, match=newer):
         one(file, "last")
