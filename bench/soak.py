@@ -141,7 +141,7 @@ def measured(seconds: float, rate: float) -> dict[str, object]:
         gc.collect()
         steady = [each for each in seen if each["second"] >= min(WARM_UP, seconds / 3)] or seen[-1:]
         held = sum(balance.held for balance in soak.ledger.balances([_account()]))
-        found = {
+        found: dict[str, object] = {
             "calls": soak.ended.total(),
             "per_second": round(soak.ended.total() / took, 1),
             **soak.ended,
