@@ -17,7 +17,7 @@ from adaptive_middleware.policy import fixed
 from adaptive_middleware.policy.pruning import worth_finishing
 from adaptive_middleware.sampling.astreams import AsyncStepStreamer
 from adaptive_middleware.sampling.endpoint import Endpoint
-from adaptive_middleware.sampling.openai_stream import AsyncOpenAIStream, OpenAIStream
+from adaptive_middleware.sampling.openai_stream import AsyncOpenAIStream, OpenAIStream, Patience
 from adaptive_middleware.sampling.streams import StepStreamer
 from adaptive_middleware.strategies.prune import prune
 from adaptive_middleware.testing import ScriptedSampler, TableScorer
@@ -108,10 +108,14 @@ def descriptors() -> int:
     return sum(1 for _ in FILES.iterdir())
 
 
+SLOW_MACHINE = Patience(connect=200, first=200, idle=200)
+"""A thousand connections at once on one thread: what they leave is the question, not how long they take."""
+
+
 @pytest.mark.usefixtures("many_files")
 async def test_1000_calls_at_once_leave_no_task_no_connection_and_no_descriptor(server: StreamServer) -> None:
     middleware = pruning(2)
-    source = AsyncOpenAIStream(Endpoint(server.url, "good"))
+    source = AsyncOpenAIStream(Endpoint(server.url, "good"), patience=SLOW_MACHINE)
     sampler = ScriptedSampler(["plain"])
     async with source.client:
         streamer = AsyncStepStreamer(source)
@@ -139,7 +143,7 @@ async def fewest_descriptors(enough: int) -> int:
 
 async def test_after_many_cancelled_streams_the_pool_is_healthy(server: StreamServer) -> None:
     """The churn that ends httpx 0.28's pool: begin 20, cancel 19, again and again."""
-    source = AsyncOpenAIStream(Endpoint(server.url, "good"))
+    source = AsyncOpenAIStream(Endpoint(server.url, "good"), patience=SLOW_MACHINE)
     streamer = AsyncStepStreamer(source)
     async with source.client:
         await one_call(streamer)
